@@ -1,0 +1,22 @@
+/* clock.h - the one clock. Microseconds everywhere.
+ * Ages and times of day use clock_wall(); deadlines use clock_mono(), which is CLOCK_BOOTTIME: it never steps and counts
+ * while the machine is suspended. Tests shift wall time through the environment variable SPOOLGATE_CLOCK_OFFSET
+ * (signed seconds, read once at start) or clock_shift(). */
+#ifndef SPOOLGATE_CLOCK_H
+#define SPOOLGATE_CLOCK_H
+
+#include <stdint.h>
+
+#define USEC_PER_SEC 1000000ULL
+#define USEC_PER_MSEC 1000ULL
+#define USEC_INFINITY UINT64_MAX
+
+uint64_t clock_wall(void);	/* since 1970, offset included */
+uint64_t clock_mono(void);	/* since boot */
+void clock_shift(int64_t usec);	/* adds to the offset of wall time */
+
+/* RFC 3339 in UTC with microseconds: 2026-11-25T22:08:55.123456Z, 27 characters and a NUL. */
+enum { CLOCK_TEXT_SIZE = 28 };
+void clock_format(uint64_t wall_usec, char ret_text[CLOCK_TEXT_SIZE]);
+
+#endif

@@ -1,0 +1,28 @@
+/* hash.h - SHA-256 by libcrypto, constant-time comparison. */
+#ifndef SPOOLGATE_HASH_H
+#define SPOOLGATE_HASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SHA256_LEN = 32, SHA256_HEX_SIZE = 65 };
+
+struct sha256;	/* one running hash */
+struct sha256 *sha256_new(void);	/* NULL: no memory */
+struct sha256 *sha256_free(struct sha256 *h);	/* accepts NULL, always returns NULL */
+void sha256_add(struct sha256 *h, const void *data, size_t len);
+void sha256_finish(struct sha256 *h, char ret_hex[SHA256_HEX_SIZE]);	/* and begin anew */
+static inline void free_sha256(struct sha256 **h) { *h = sha256_free(*h); }
+
+void sha256_hex(const void *data, size_t len, char ret_hex[SHA256_HEX_SIZE]);
+/* Hashes fd from its start by offset, at most max bytes; returns the bytes hashed. -EFBIG over max. */
+int64_t sha256_fd(int fd, int64_t max, char ret_hex[SHA256_HEX_SIZE]);
+
+/* CRC-32C (Castagnoli) of data, continued from crc (0 to begin): for records on our own disk, no protection against intent. */
+uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+
+/* Compares two secrets in a time that depends on b's length alone. */
+bool secret_equal(const char *a, const char *b);
+
+#endif

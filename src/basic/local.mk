@@ -1,0 +1,17 @@
+# No policy, no logging, no globals: every program links it.
+noinst_LIBRARIES += libbasic.a
+libbasic_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CRYPTO_CFLAGS)
+libbasic_a_SOURCES = \
+	src/basic/clock.c src/basic/clock.h \
+	src/basic/durable.c src/basic/durable.h \
+	src/basic/escape.c src/basic/escape.h \
+	src/basic/fd.c src/basic/fd.h \
+	src/basic/hash.c src/basic/hash.h \
+	src/basic/id.c src/basic/id.h \
+	src/basic/json.c src/basic/json.h \
+	src/basic/json_scan.c \
+	src/basic/log.c src/basic/log.h \
+	src/basic/proc.c src/basic/proc.h \
+	src/basic/scoped.h \
+	src/basic/strbuf.c src/basic/strbuf.h
+BASIC_LIBS = libbasic.a $(JSON_LIBS) $(CRYPTO_LIBS)
