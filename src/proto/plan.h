@@ -1,0 +1,62 @@
+/* plan.h - what the helper tells a supervisor: the plan of one attempt, JSON in a sealed memory file, and the descriptors at
+ * which a supervisor finds what it needs. */
+#ifndef SPOOLGATE_PLAN_H
+#define SPOOLGATE_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "basic/id.h"
+#include "spool/job.h"
+#include "spool/layout.h"
+
+/* A supervisor is started as `spoolgate-run` (mode below) with these descriptors, and 0 to 2 on /dev/null and the helper's
+ * stderr. */
+enum {
+	PLAN_JOB_FD = 3,	/* the job's folder */
+	PLAN_LOCK_FD = 4,	/* its lock, locked: held until the supervisor ends */
+	PLAN_CONTROL_FD = 5,	/* a SOCK_SEQPACKET pair with the helper */
+	PLAN_PLAN_FD = 6,	/* this plan */
+};
+
+/* On the control socket the helper sends one packet, PLAN_GO, when `start N` is flushed (at once where nothing need be). The end
+ * of the socket before it means that the helper went away: the supervisor then ends without having begun and writes nothing. After
+ * it the socket means nothing any more, and the helper may come and go. A kill is SIGTERM to the supervisor, at any time;
+ * state.json then says by whom. */
+#define PLAN_GO "go"
+
+enum plan_mode {
+	PLAN_RUN,	/* build the jail, wait for PLAN_GO, run the tool, finish */
+	PLAN_FINISH,	/* the supervisor of this attempt died after ended.json: walk, list, write the verdict */
+};
+
+enum jail_kind { JAIL_BWRAP, JAIL_NONE };
+
+struct plan {
+	char id[ID_SIZE];
+	unsigned attempt;
+	enum plan_mode mode;
+	enum jail_kind jail;
+	char **argv;	/* NULL-terminated; {job} is replaced already */
+	char **env;	/* NULL-terminated NAME=VALUE; the whole environment of the tool */
+	char **folders;	/* NULL-terminated absolute paths, bound read-only at their own place beside the system's */
+	char *live;	/* name of the live file in work/; NULL: none */
+	char **inputs;	/* NULL-terminated names in in/, copied into work/ before the start */
+	bool stdout_apart;
+	struct limits limits;
+	uint64_t kill_grace_usec;
+	struct spool_groups groups;
+	char *bwrap;	/* absolute paths of the programs */
+	char *init;
+};
+
+struct plan *plan_new(void);
+struct plan *plan_free(struct plan *p);
+static inline void free_plan(struct plan **p) { *p = plan_free(*p); }
+int plan_format(const struct plan *p, char **ret_text, size_t *ret_len);
+int plan_parse(const char *text, size_t len, struct plan **ret);	/* -EBADMSG, -EPROTONOSUPPORT */
+/* Reads it from a descriptor (at most MESSAGE_MAX bytes). */
+int plan_receive(int fd, struct plan **ret);
+
+#endif

@@ -1,0 +1,34 @@
+/* index.h - names by which jobs are found without reading them: index/<door>/<owner>/<usec>-<id> and
+ * index/key/<service>/<key>. An owner is split at its first ':' into door and the rest; both parts are encoded by
+ * name_encode(). A name whose job does not exist is skipped, free to be taken, and swept by the check. */
+#ifndef SPOOLGATE_INDEX_H
+#define SPOOLGATE_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "basic/id.h"
+#include "spool/job.h"
+#include "spool/layout.h"
+
+struct index_entry {
+	uint64_t accepted_usec;
+	char id[ID_SIZE];
+};
+
+int index_add(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is there */
+int index_remove(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is not */
+
+/* An owner's jobs, newest first, older than before (UINT64_MAX, "": from the newest) and at most n: one page. Reads one folder's
+ * names and no job. Returns the number of entries put into ret. -ENOENT is 0. */
+int index_page(const struct spool *s, const char *owner, struct index_entry before, struct index_entry *ret, size_t n);
+/* Every name of every owner, in no order; key/ is left out. For start-up and the check. Stops at f's first negative result. */
+int index_each(const struct spool *s,
+    int (*f)(const char *owner, uint64_t accepted_usec, const char *id, void *ctx), void *ctx);
+
+/* A service's own name for a job (a symbolic link whose text is the id). -EEXIST: the name belongs to a job that exists. */
+int index_key_add(const struct spool *s, const char *service, const char *key, const char *id);
+int index_key_remove(const struct spool *s, const char *service, const char *key);
+int index_key_get(const struct spool *s, const char *service, const char *key, char ret_id[ID_SIZE]);	/* -ENOENT */
+
+#endif

@@ -1,0 +1,68 @@
+/* job.h - job.json: what was asked. Written once, at acceptance, by the helper; never changed. */
+#ifndef SPOOLGATE_JOB_H
+#define SPOOLGATE_JOB_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "basic/hash.h"
+#include "basic/id.h"
+
+/* What a job may use. 0: no limit, except where a comment says otherwise. Times in microseconds, sizes in bytes. */
+struct limits {
+	uint64_t wall_usec;	/* from the tool's first instruction; kept by the supervisor */
+	uint64_t cpu_usec;	/* of the whole tree */
+	uint64_t memory_bytes;	/* of the whole tree */
+	uint64_t address_space_bytes;	/* RLIMIT_AS of each process; for tools that ask */
+	uint64_t processes;
+	uint64_t file_bytes;	/* RLIMIT_FSIZE */
+	uint64_t open_files;	/* RLIMIT_NOFILE; 0: 256 */
+	uint64_t log_bytes;	/* the file log; 0: nothing is kept */
+	uint64_t stdout_bytes;	/* the file stdout, where it is apart; more is output_limit; 0: none allowed */
+	uint64_t output_bytes;	/* files kept in work/, together */
+	uint64_t output_files;	/* entries kept in work/; at most 10 000, also where it is 0 */
+};
+
+struct job_input {
+	char *name;	/* in in/ and in work/: one path component, not starting with '.' */
+	uint64_t size;
+	char sha256[SHA256_HEX_SIZE];
+};
+
+struct job {
+	char id[ID_SIZE];
+	char *service;	/* the door it came through: "stableconfigs", "v1", ... */
+	char *tool;
+	char *owner;	/* "<door>:<kind>:<name>", compared whole */
+	uint64_t accepted_usec;	/* wall time */
+	char **argv;	/* NULL-terminated; argv[0] is an absolute path */
+	struct job_input *inputs;
+	size_t n_inputs;
+	struct limits limits;
+	uint64_t kill_grace_usec;
+	uint64_t keep_usec;	/* forgotten this long after its end; 0: never by age */
+	bool twice;	/* the tool may run twice */
+	json_object *note;	/* the service's own members; NULL: none */
+};
+
+struct job *job_new(void);	/* NULL: no memory */
+struct job *job_free(struct job *job);	/* accepts NULL, always returns NULL */
+static inline void free_job(struct job **j) { *j = job_free(*j); }
+
+/* The text of job.json. -E2BIG: over JOB_RECORD_MAX, or the note over NOTE_MAX. The caller frees. */
+int job_format(const struct job *job, char **ret_text, size_t *ret_len);
+/* -EBADMSG: damaged; -EPROTONOSUPPORT: a newer version. */
+int job_parse(const char *text, size_t len, struct job **ret);
+/* From the job's folder. -ENOENT besides. */
+int job_load(int job_fd, struct job **ret);
+
+/* Whether name may be an input's or a live file's name: 1 to 100 bytes of A-Z a-z 0-9 . _ - , not starting with '.' or '-'. */
+bool input_name_valid(const char *name);
+
+/* limits as a JSON object, all members, names as in the struct; shared with the plan of a run. */
+int limits_format(const struct limits *l, json_object **ret);
+int limits_parse(json_object *obj, struct limits *ret);
+
+#endif
