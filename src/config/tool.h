@@ -1,0 +1,91 @@
+/* tool.h - tool files: what a command-line program needs to be run as a job. One INI file a tool in the folder of
+ * [helper] tools, named <tool>.tool; spoolgate-tool(5).
+ *
+ *	[tool]
+ *	command =			; one argument a line; {name} stands for a parameter's value or an input's name, {job} for
+ *		spoolgate-tbn		; the working folder. A line that names a parameter or an input that was not given is left out.
+ *		--gen={gen}
+ *		{problem.txt}		; a program without a slash is looked for in the libexec folder, then in /usr/bin
+ *	environment =			; NAME=VALUE a line; the whole environment besides PATH, HOME, LANG
+ *	folders =			; read-only in the jail, each at its own path, a line each
+ *	stdout = apart			; or: log (the default)
+ *	live = progress.json		; a file that the tool replaces by rename while it works
+ *	twice = yes			; it may run twice (after a crash of the host or a supervisor)
+ *	kill-grace = 500ms
+ *	keep = 7d			; how long a finished job is kept; 0: for ever
+ *	[parameter gen]
+ *	type = text			; text, integer or number
+ *	max = 400			; bytes of a text; greatest value; min likewise
+ *	required = no
+ *	[input problem.txt]
+ *	max = 4M
+ *	required = yes
+ *	[limits]
+ *	wall = 90s  cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
+ */
+#ifndef SPOOLGATE_TOOL_H
+#define SPOOLGATE_TOOL_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "spool/job.h"
+
+enum parameter_type { PARAMETER_TEXT, PARAMETER_INTEGER, PARAMETER_NUMBER };
+
+struct parameter {
+	char *name;
+	enum parameter_type type;
+	bool required;
+	bool has_min, has_max;
+	double min, max;	/* of the value; of a text its length in bytes (max 4096 unless said) */
+};
+
+struct input {
+	char *name;
+	bool required;
+	uint64_t max_bytes;
+};
+
+struct tool {
+	char *name;
+	char **command;	/* NULL-terminated; command[0] is the program's absolute path */
+	char **environment;	/* NULL-terminated, complete */
+	char **folders;	/* NULL-terminated */
+	bool stdout_apart;
+	char *live;	/* NULL: none */
+	bool twice;
+	uint64_t kill_grace_usec;
+	uint64_t keep_usec;
+	struct limits limits;
+	struct parameter *parameters;
+	size_t n_parameters;
+	struct input *inputs;
+	size_t n_inputs;
+};
+
+struct tool *tool_free(struct tool *t);
+static inline void free_tool(struct tool **t) { *t = tool_free(*t); }
+/* Reads one tool file; name is the file's without ".tool". Faults are collected; *ret is set where there is none. */
+int tool_load(int dir_fd, const char *file_name, const char *shown_path, struct faults *f, struct tool **ret);
+
+struct tools;	/* all tools of a folder, by name */
+int tools_load(const char *path, struct faults *f, struct tools **ret);
+struct tools *tools_free(struct tools *t);
+static inline void free_tools(struct tools **t) { *t = tools_free(*t); }
+const struct tool *tools_find(const struct tools *t, const char *name);	/* NULL: unknown */
+size_t tools_count(const struct tools *t);
+
+/* Checks parameters (name -> string or number; NULL: none) and which inputs were given, and builds the argument vector (NULL-
+ * terminated, the caller frees with argv_free). -EINVAL: an unknown, missing or superfluous name, a wrong type, a value out of
+ * range, a text with NUL or control bytes; ret_why (where not NULL) gets a malloc'd sentence. */
+int tool_build_argv(const struct tool *t, json_object *params, const char *const *input_names, size_t n_inputs,
+    char ***ret_argv, char **ret_why);
+void argv_free(char **argv);
+static inline void free_argv(char ***argv) { argv_free(*argv); *argv = NULL; }
+const struct input *tool_find_input(const struct tool *t, const char *name);
+
+#endif
