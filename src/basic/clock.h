@@ -15,7 +15,8 @@ uint64_t clock_wall(void);	/* since 1970, offset included */
 uint64_t clock_mono(void);	/* since boot */
 void clock_shift(int64_t usec);	/* adds to the offset of wall time */
 
-/* RFC 3339 in UTC with microseconds: 2026-11-25T22:08:55.123456Z, 27 characters and a NUL. */
+/* RFC 3339 in UTC with microseconds: 2026-11-25T22:08:55.123456Z, 27 characters and a NUL. A moment beyond the year 9999 is
+ * written as that year's last microsecond. */
 enum { CLOCK_TEXT_SIZE = 28 };
 void clock_format(uint64_t wall_usec, char ret_text[CLOCK_TEXT_SIZE]);
 

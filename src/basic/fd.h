@@ -41,14 +41,15 @@ int seal_memory_file(int fd);
 int is_sealed_memory_file(int fd);
 
 /* Copies len bytes (or up to the end where len is -1) from the start of from_fd to to_fd at its position; reads by offset,
- * so that a shared position is left alone. Returns the bytes copied. */
+ * so that a shared position is left alone. Returns the bytes copied, fewer where the file is shorter. */
 int64_t copy_bytes(int from_fd, int to_fd, int64_t len);
 
 int set_nonblock(int fd, bool on);
 int set_cloexec(int fd, bool on);
 
 /* Removes name and everything below it, no link followed, at most 64 descriptors held however deep it is; gives folders
- * u+rwx first where it must. 0 also when it was not there. */
+ * u+rwx first where it must. 0 also when it was not there. On a failure the rest is removed all the same, and the first error
+ * returned. */
 int remove_tree_at(int dir_fd, const char *name);
 
 #endif

@@ -12,7 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JSON_DEPTH_MAX = 32 };	/* nesting of arrays and objects; json_parse's default */
+enum {
+	JSON_DEPTH_MAX = 32,	/* nesting of arrays and objects; json_parse's default */
+	JSON_SCAN_DEPTH_LIMIT = 1024,	/* a larger depth_max counts as this one */
+};
 
 static inline void
 put_json(json_object **o)
@@ -24,8 +27,9 @@ put_json(json_object **o)
 /* 0, or -EBADMSG: not RFC 8259 (ret_offset, where not NULL, tells where), -E2BIG: nested deeper than depth_max. */
 int json_scan(const char *text, size_t len, unsigned depth_max, size_t *ret_offset);
 
-/* Scans, then parses; the caller owns *ret. NUL escapes (\u0000) in strings are kept: use json_object_get_string_len.
- * Errors as json_scan, and -ENOMEM. */
+/* Scans, then parses; the caller owns *ret, which is NULL for the text null. NUL escapes (\u0000) in strings are kept: use
+ * json_object_get_string_len. Errors as json_scan, and -ENOMEM; -EBADMSG also for a NUL in a member's name, which json-c
+ * would cut there, and beyond INT_MAX bytes. */
 int json_parse(const char *text, size_t len, json_object **ret);
 
 /* The raw text of the last member of this name of a top-level object that json_scan accepted: how a number was written,
@@ -33,7 +37,8 @@ int json_parse(const char *text, size_t len, json_object **ret);
  * or the top level is no object. *ret_value points into text. */
 int json_member_text(const char *text, size_t len, const char *name, const char **ret_value, size_t *ret_len);
 
-/* Members of an object. -ENOENT: not there; -EBADMSG: of another type, or out of range. ret_ is left alone on failure. */
+/* Members of an object. -ENOENT: not there; -EBADMSG: of another type, or out of range, or obj is no object. ret_ is left
+ * alone on failure. INT64_MIN and UINT64_MAX count as out of range, for json-c makes them of every integer beyond. */
 int json_get_string(json_object *obj, const char *name, const char **ret);	/* owned by obj; -EBADMSG also with a NUL inside */
 int json_dup_string(json_object *obj, const char *name, char **ret);
 int json_get_int(json_object *obj, const char *name, int64_t *ret);
@@ -58,7 +63,8 @@ void jsonw_null(struct jsonw *w, const char *key);
 int jsonw_finish(struct jsonw *w, json_object **ret);
 
 /* The text as we store and send it: members in the order they were added, no blanks, "/" not escaped, UTF-8 as it is. The
- * caller frees. */
+ * caller frees; ret_len may be NULL. -EBADMSG: obj holds what JSON cannot (NaN, an infinity, a string that is not UTF-8), or
+ * is nested deeper than JSON_SCAN_DEPTH_LIMIT; -ENOMEM. */
 int json_format(json_object *obj, char **ret_text, size_t *ret_len);
 
 struct strbuf;

@@ -20,7 +20,7 @@ int pidfd_signal(int pidfd, int sig);	/* pidfd_send_signal(2) */
 int pidfd_wait(int pidfd, int timeout_msec);
 
 /* Attributes for posix_spawn: no signal blocked, every ignored or handled one back to its default; setsid where session is
- * not 0. The caller destroys them. */
+ * not 0. The caller destroys them (not on failure). */
 int spawnattr_init_clean(posix_spawnattr_t *ret_attr, int session);
 
 #endif
