@@ -30,11 +30,21 @@ int accept_publish(const struct spool *s, const struct job *job);
  * -EBADMSG: it was not flushed as promised. */
 int accept_replay(const struct spool *s, const struct redo_record *r);
 
+/* The whole replay at a start-up: accept_replay for each record of redo, but records of a job that a later record forgets are not
+ * done (its large inputs may be gone, rightly). Then spool_sync() and redo_reset() are the caller's. Returns the number of
+ * records. */
+int64_t accept_recover(const struct spool *s, struct redo *redo);
+/* Moves what is left in incoming/ into trash/: after the replay, before the first incoming_begin. */
+int incoming_sweep(const struct spool *s);
+
+/* Moves a job's work/ into trash/: before attempt N+1, or where a job ends whose work/ was never walked. 0 also when it has none. */
+int accept_drop_work(const struct spool *s, const char *id);
 /* Takes a job out: index names, active and pending marks, then its folder into trash/. After the record is flushed; 0 also when
  * it is gone already. */
 int accept_forget(const struct spool *s, const char *id);
-/* Empties trash/ and, at start-up (all = 1), what is left in incoming/ after the replay. For a thread of its own. Returns the
- * number of folders removed. */
+/* Empties trash/. For a thread of its own. all = 1: incoming/ too, which is right only while nobody accepts (at a start-up use
+ * incoming_sweep). Returns the number of folders removed. A reader that still has a folder of trash/ open finds it finished
+ * or gone, never running again. */
 int trash_empty(const struct spool *s, int all);
 
 #endif

@@ -51,8 +51,24 @@ static inline void free_spool(struct spool **s) { *s = spool_free(*s); }
  * ret_pid tells who (0: unknown). */
 int spool_lock(const struct spool *s, pid_t *ret_pid);
 
-/* The folder jobs/<xx>/<id>. -EINVAL: no id, -ENOENT: no such job. */
+/* The folder jobs/<xx>/<id>. -EINVAL: no id, -ENOENT: no such job. Of a spool opened for reading it is an O_PATH descriptor: the
+ * gate may pass through the folder but not list it. */
 int spool_open_job(const struct spool *s, const char *id);
+
+/* What a job's folder holds besides the files that record.h, job.h and manifest.h read and write. */
+#define JOB_IN "in"	/* the inputs as they came */
+#define JOB_WORK "work"	/* made by the supervisor: 2750, read_gid */
+#define JOB_LOG "log"	/* 0640, read_gid */
+#define JOB_STDOUT "stdout"
+#define JOB_MANIFEST "manifest"
+#define JOB_RECEIPT "receipt.json"
+
+/* A job's lock, on its file `lock`: an open file description lock (F_OFD_SETLK), which passes with the descriptor to whoever
+ * inherits it and goes with its last copy. Unlike flock(2) it can be looked at without being taken, so that a look never
+ * makes the helper believe that a job runs. job_lock returns the locked descriptor; -EWOULDBLOCK: somebody has it. job_locked:
+ * 1 if somebody else has it, 0 if not. job_fd may be O_PATH. */
+int job_lock(int job_fd);
+int job_locked(int job_fd);
 /* Calls f for each id in active/ (pending/); stops at its first negative result and returns it. */
 int spool_each_active(const struct spool *s, int (*f)(const char *id, void *ctx), void *ctx);
 int spool_each_pending(const struct spool *s, int (*f)(const char *id, void *ctx), void *ctx);

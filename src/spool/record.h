@@ -6,6 +6,7 @@
 #define SPOOLGATE_RECORD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -67,7 +68,12 @@ struct job_result {
 /* Loading: -ENOENT: no such file; -EBADMSG: damaged; -EPROTONOSUPPORT: newer. Storing replaces the file, unflushed; modes and
  * groups as in doc/architecture.md ("Who reads what"). */
 int want_load(int job_fd, struct job_want *ret);
+/* The text of state.json, which the journal's records start and kill hold. The caller frees. */
+int want_format(const struct job_want *w, char **ret_text, size_t *ret_len);
+int want_parse(const char *text, size_t len, struct job_want *ret);
 int want_store(int job_fd, struct spool_groups groups, const struct job_want *w);
+/* meta.json, at most JOB_RECORD_MAX bytes of JSON; the caller puts `v` into it. */
+int meta_store(int job_fd, struct spool_groups groups, const char *text, size_t len);
 int run_load(int job_fd, struct job_run *ret);
 int run_store(int job_fd, struct spool_groups groups, const struct job_run *r);
 int ended_load(int job_fd, struct job_result *ret);
@@ -80,7 +86,8 @@ int result_recover(int job_fd, struct job_result *ret);
 int result_reserve(int job_fd, struct spool_groups groups);
 /* Writes result.new in its reserved place, flushes it and the folder, renames it to result.json, flushes the folder. Once it
  * returned 0 the verdict survives a power cut. After a failed flush the same file is never tried again: the verdict then goes
- * to a new file, and the function returns 1 where that worked (the disk is suspect all the same), else the errno. */
+ * to a new file, and the function returns 1 where that worked (the disk is suspect all the same), else the errno. 1 also where
+ * the folder's flush failed: the verdict stands, but whether it survives a power cut nobody knows. */
 int result_store_durable(int job_fd, struct spool_groups groups, const struct job_result *r);
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_KILLING, JOB_FINISHED };
@@ -89,9 +96,11 @@ enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_KILLING, JOB_FINISHED };
 struct job_status {
 	enum job_state state;
 	unsigned attempt;
+	uint64_t started_usec;	/* wall time at which this attempt began; 0: not yet, or never */
+	struct job_want want;	/* all but JOB_FINISHED */
 	struct job_result result;	/* JOB_FINISHED only */
 };
-/* -EBADMSG: damaged. */
+/* -EBADMSG: damaged. -ENOENT: the job has been forgotten since its folder was opened. */
 int status_load(int job_fd, struct job_status *ret);
 
 #endif
