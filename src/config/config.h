@@ -1,7 +1,6 @@
-/* config.h - spoolgate.conf, one INI file for all programs, and the reference servers' environment variables, which win.
+/* config.h - spoolgate.conf, one INI file for all programs.
  *
- * Every key stands in one table in config.c with its type, range, default and environment variable; there is no other way to
- * read a setting. All faults are collected, each with file and line, so that they can be reported at once. doc/architecture.md,
+ * Every key stands in one table in config.c with its type, range and default; there is no other way to read a setting. All faults are collected, each with file and line, so that they can be reported at once. doc/architecture.md,
  * "Configuration, secrets, logs"; spoolgate.conf(5) lists the keys. */
 #ifndef SPOOLGATE_CONFIG_H
 #define SPOOLGATE_CONFIG_H
@@ -21,8 +20,8 @@ void faults_done(struct faults *f);
 
 struct config;
 
-/* Reads the file (path NULL: SYSCONFDIR/spoolgate/spoolgate.conf; a missing file is a fault, an empty one is none), then the
- * environment. Returns 0 also with faults: look at f->n. -ENOMEM, or what open(2) says of an unreadable file (a fault too). */
+/* Reads the file (path NULL: SYSCONFDIR/spoolgate/spoolgate.conf; a missing file is a fault, an empty one is none). Returns 0
+ * also with faults: look at f->n. -ENOMEM. */
 int config_load(const char *path, struct faults *f, struct config **ret);
 struct config *config_free(struct config *c);
 static inline void free_config(struct config **c) { *c = config_free(*c); }
@@ -32,7 +31,7 @@ static inline void free_config(struct config **c) { *c = config_free(*c); }
 const char *config_string(const struct config *c, const char *section, const char *key);
 uint64_t config_number(const struct config *c, const char *section, const char *key);
 bool config_bool(const struct config *c, const char *section, const char *key);
-bool config_is_set(const struct config *c, const char *section, const char *key);	/* by file or environment */
+bool config_is_set(const struct config *c, const char *section, const char *key);	/* by the file */
 
 /* The text forms of sizes and times, for tool files too. -EINVAL, -ERANGE. */
 int size_parse(const char *text, uint64_t *ret_bytes);

@@ -1,0 +1,10 @@
+# What an administrator writes: spoolgate.conf and the tool files.
+noinst_LIBRARIES += libconfig.a
+libconfig_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(INIH_CFLAGS)
+libconfig_a_SOURCES = \
+	src/config/config.c src/config/config.h \
+	src/config/faults.c \
+	src/config/ini_file.c src/config/ini_file.h \
+	src/config/tool.c src/config/tool.h \
+	src/config/tool_argv.c
+CONFIG_LIBS = libconfig.a $(INIH_LIBS)

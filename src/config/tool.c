@@ -1,0 +1,480 @@
+#include "config.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "basic/clock.h"
+#include "basic/fd.h"
+#include "basic/scoped.h"
+#include "basic/strbuf.h"
+#include "config/ini_file.h"
+#include "config/tool.h"
+
+enum { LIST_MAX = 256, TEXT_MAX = 4096 };
+
+struct loading {
+	struct tool *tool;
+	struct faults *faults;
+	const char *path;
+};
+
+static int
+list_add(char ***list, const char *text)
+{
+	size_t n = 0;
+	char **grown;
+
+	while (*list && (*list)[n])
+		n++;
+	if (n >= LIST_MAX)
+		return -E2BIG;
+	grown = reallocarray(*list, n + 2, sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	grown[n + 1] = NULL;
+	grown[n] = strdup(text);
+	return grown[n] ? 0 : -ENOMEM;
+}
+
+static void
+list_line(struct loading *l, char ***list, const char *value, unsigned line)
+{
+	/* "key =" alone opens a list; its items follow, indented. */
+	if (value[0] != '\0' && list_add(list, value) < 0)
+		faults_add(l->faults, l->path, line, "the list is too long");
+}
+
+static bool
+name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+static bool
+parameter_name_valid(const char *name)
+{
+	size_t len = 0;
+
+	while (name_char(name[len]))
+		len++;
+	return len > 0 && len <= 64 && name[len] == '\0' && name[0] != '-';
+}
+
+static void
+yes_no(struct loading *l, const char *key, const char *value, unsigned line, bool *ret)
+{
+	if (strcmp(value, "yes") == 0)
+		*ret = true;
+	else if (strcmp(value, "no") == 0)
+		*ret = false;
+	else
+		faults_add(l->faults, l->path, line, "%s must be yes or no", key);
+}
+
+static void
+time_value(struct loading *l, const char *key, const char *value, unsigned line, uint64_t *ret)
+{
+	if (time_parse(value, ret) < 0)
+		faults_add(l->faults, l->path, line, "%s: \"%s\" is no time (such as 90s)", key, value);
+}
+
+static void
+size_value(struct loading *l, const char *key, const char *value, unsigned line, uint64_t *ret)
+{
+	if (size_parse(value, ret) < 0)
+		faults_add(l->faults, l->path, line, "%s: \"%s\" is no size (such as 16M)", key, value);
+}
+
+static void
+on_tool_value(struct loading *l, const char *key, const char *value, unsigned line)
+{
+	struct tool *t = l->tool;
+
+	if (strcmp(key, "command") == 0) {
+		list_line(l, &t->command, value, line);
+	} else if (strcmp(key, "environment") == 0) {
+		if (value[0] != '\0' && (value[0] == '=' || !strchr(value, '=')))
+			faults_add(l->faults, l->path, line, "environment: \"%s\" is not NAME=VALUE", value);
+		list_line(l, &t->environment, value, line);
+	} else if (strcmp(key, "folders") == 0) {
+		if (value[0] != '\0' && value[0] != '/')
+			faults_add(l->faults, l->path, line, "folders: \"%s\" is no absolute path", value);
+		list_line(l, &t->folders, value, line);
+	} else if (strcmp(key, "stdout") == 0) {
+		if (strcmp(value, "apart") != 0 && strcmp(value, "log") != 0)
+			faults_add(l->faults, l->path, line, "stdout must be apart or log");
+		t->stdout_apart = strcmp(value, "apart") == 0;
+	} else if (strcmp(key, "live") == 0) {
+		if (!input_name_valid(value))
+			faults_add(l->faults, l->path, line, "live: \"%s\" is no file name", value);
+		free(t->live);
+		t->live = strdup(value);
+	} else if (strcmp(key, "twice") == 0) {
+		yes_no(l, key, value, line, &t->twice);
+	} else if (strcmp(key, "kill-grace") == 0) {
+		time_value(l, key, value, line, &t->kill_grace_usec);
+	} else if (strcmp(key, "keep") == 0) {
+		time_value(l, key, value, line, &t->keep_usec);
+	} else {
+		faults_add(l->faults, l->path, line, "[tool] has no key \"%s\"", key);
+	}
+}
+
+static void
+on_limit(struct loading *l, const char *key, const char *value, unsigned line)
+{
+	struct limits *m = &l->tool->limits;
+	const struct { const char *key; uint64_t *time, *size; } table[] = {
+		{ "wall", &m->wall_usec, NULL }, { "cpu", &m->cpu_usec, NULL },
+		{ "memory", NULL, &m->memory_bytes }, { "address-space", NULL, &m->address_space_bytes },
+		{ "processes", NULL, &m->processes }, { "file", NULL, &m->file_bytes },
+		{ "open-files", NULL, &m->open_files }, { "log", NULL, &m->log_bytes },
+		{ "stdout", NULL, &m->stdout_bytes }, { "output", NULL, &m->output_bytes },
+		{ "output-files", NULL, &m->output_files },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		if (strcmp(table[i].key, key) != 0)
+			continue;
+		if (table[i].time)
+			time_value(l, key, value, line, table[i].time);
+		else
+			size_value(l, key, value, line, table[i].size);
+		return;
+	}
+	faults_add(l->faults, l->path, line, "[limits] has no key \"%s\"", key);
+}
+
+static struct parameter *
+parameter_get(struct loading *l, const char *name, unsigned line)
+{
+	struct tool *t = l->tool;
+	struct parameter *grown;
+
+	for (size_t i = 0; i < t->n_parameters; i++)
+		if (strcmp(t->parameters[i].name, name) == 0)
+			return &t->parameters[i];
+	if (!parameter_name_valid(name) || strcmp(name, "job") == 0) {
+		faults_add(l->faults, l->path, line, "\"%s\" is no name for a parameter", name);
+		return NULL;
+	}
+	grown = reallocarray(t->parameters, t->n_parameters + 1, sizeof *grown);
+	if (!grown)
+		return NULL;
+	t->parameters = grown;
+	grown[t->n_parameters] = (struct parameter){ .name = strdup(name), .type = PARAMETER_TEXT };
+	return &grown[t->n_parameters++];
+}
+
+static void
+on_parameter_value(struct loading *l, struct parameter *p, const char *key, const char *value, unsigned line)
+{
+	char *end;
+
+	if (strcmp(key, "type") == 0) {
+		if (strcmp(value, "text") == 0)
+			p->type = PARAMETER_TEXT;
+		else if (strcmp(value, "integer") == 0)
+			p->type = PARAMETER_INTEGER;
+		else if (strcmp(value, "number") == 0)
+			p->type = PARAMETER_NUMBER;
+		else
+			faults_add(l->faults, l->path, line, "type must be text, integer or number");
+	} else if (strcmp(key, "required") == 0) {
+		yes_no(l, key, value, line, &p->required);
+	} else if (strcmp(key, "min") == 0 || strcmp(key, "max") == 0) {
+		bool is_min = key[1] == 'i';
+		double number = strtod(value, &end);
+
+		if (*value == '\0' || *end != '\0' || !isfinite(number))
+			faults_add(l->faults, l->path, line, "%s: \"%s\" is no number", key, value);
+		*(is_min ? &p->min : &p->max) = number;
+		*(is_min ? &p->has_min : &p->has_max) = true;
+	} else {
+		faults_add(l->faults, l->path, line, "a parameter has no key \"%s\"", key);
+	}
+}
+
+static struct input *
+input_get(struct loading *l, const char *name, unsigned line)
+{
+	struct tool *t = l->tool;
+	struct input *grown;
+
+	for (size_t i = 0; i < t->n_inputs; i++)
+		if (strcmp(t->inputs[i].name, name) == 0)
+			return &t->inputs[i];
+	if (!input_name_valid(name) || t->n_inputs >= INPUTS_MAX) {
+		faults_add(l->faults, l->path, line, "\"%s\" is no name for an input, or one too many", name);
+		return NULL;
+	}
+	grown = reallocarray(t->inputs, t->n_inputs + 1, sizeof *grown);
+	if (!grown)
+		return NULL;
+	t->inputs = grown;
+	grown[t->n_inputs] = (struct input){ .name = strdup(name), .required = true, .max_bytes = 1 << 20 };
+	return &grown[t->n_inputs++];
+}
+
+static void
+on_value(const char *section, const char *key, const char *value, unsigned line, bool first, void *ctx)
+{
+	struct loading *l = ctx;
+
+	(void)first;
+	if (strcmp(section, "tool") == 0) {
+		on_tool_value(l, key, value, line);
+	} else if (strcmp(section, "limits") == 0) {
+		on_limit(l, key, value, line);
+	} else if (strncmp(section, "parameter ", 10) == 0) {
+		struct parameter *p = parameter_get(l, section + 10, line);
+
+		if (p)
+			on_parameter_value(l, p, key, value, line);
+	} else if (strncmp(section, "input ", 6) == 0) {
+		struct input *in = input_get(l, section + 6, line);
+
+		if (!in)
+			return;
+		if (strcmp(key, "max") == 0)
+			size_value(l, key, value, line, &in->max_bytes);
+		else if (strcmp(key, "required") == 0)
+			yes_no(l, key, value, line, &in->required);
+		else
+			faults_add(l->faults, l->path, line, "an input has no key \"%s\"", key);
+	} else {
+		faults_add(l->faults, l->path, line, "there is no section [%s]", section);
+	}
+}
+
+/* command[0] as an absolute path. */
+static void
+find_program(struct loading *l)
+{
+	static const char *const folders[] = { PKGLIBEXECDIR, "/usr/local/bin", "/usr/bin", "/bin" };
+	char **command = l->tool->command;
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(TEXT_MAX);
+	char *path = NULL;
+
+	if (strchr(command[0], '/')) {
+		if (command[0][0] != '/')
+			faults_add(l->faults, l->path, 0, "the program \"%s\" needs an absolute path or no slash", command[0]);
+		else if (access(command[0], X_OK) < 0)
+			faults_add(l->faults, l->path, 0, "the program %s cannot be run: %s", command[0], strerror(errno));
+		return;
+	}
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		strbuf_reset(&s);
+		strbuf_addf(&s, "%s/%s", folders[i], command[0]);
+		if (access(strbuf_str(&s), X_OK) < 0)
+			continue;
+		if (strbuf_take(&s, &path, NULL) == 0) {
+			free(command[0]);
+			command[0] = path;
+		}
+		return;
+	}
+	faults_add(l->faults, l->path, 0, "the program \"%s\" is in no folder for programs", command[0]);
+}
+
+/* The environment is the tool's list, and what every program may count on where the list does not say. */
+static int
+complete_environment(struct tool *t)
+{
+	static const char *const base[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/job", "LANG=C.UTF-8" };
+
+	for (size_t i = 0; i < sizeof base / sizeof *base; i++) {
+		size_t len = (size_t)(strchr(base[i], '=') - base[i]) + 1;
+		bool there = false;
+
+		for (char **e = t->environment; e && *e; e++)
+			there = there || strncmp(*e, base[i], len) == 0;
+		if (!there && list_add(&t->environment, base[i]) < 0)
+			return -ENOMEM;
+	}
+	if (!t->folders) {
+		t->folders = calloc(1, sizeof *t->folders);
+		if (!t->folders)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void
+check_parameters(struct loading *l)
+{
+	struct tool *t = l->tool;
+
+	for (size_t i = 0; i < t->n_parameters; i++) {
+		struct parameter *p = &t->parameters[i];
+
+		if (p->type == PARAMETER_TEXT && !p->has_max) {
+			p->has_max = true;
+			p->max = TEXT_MAX;
+		}
+		if (p->has_min && p->has_max && p->min > p->max)
+			faults_add(l->faults, l->path, 0, "parameter %s: min is greater than max", p->name);
+		if (p->type == PARAMETER_TEXT && p->max > TEXT_MAX)
+			faults_add(l->faults, l->path, 0, "parameter %s: a text has at most %d bytes", p->name, TEXT_MAX);
+	}
+}
+
+/* A {name} that nothing declares would leave its line out for ever. */
+static void
+check_placeholders(struct loading *l)
+{
+	for (char **item = l->tool->command + 1; *item; item++) {
+		for (const char *p = *item; (p = strchr(p, '{')) != NULL; p++) {
+			const char *end = strchr(p, '}');
+			size_t len = end ? (size_t)(end - p) - 1 : 0;
+			bool known = len == 3 && strncmp(p + 1, "job", 3) == 0;
+
+			if (!end)
+				break;
+			for (size_t i = 0; i < l->tool->n_parameters; i++)
+				known = known || (strlen(l->tool->parameters[i].name) == len &&
+				    strncmp(l->tool->parameters[i].name, p + 1, len) == 0);
+			for (size_t i = 0; i < l->tool->n_inputs; i++)
+				known = known || (strlen(l->tool->inputs[i].name) == len &&
+				    strncmp(l->tool->inputs[i].name, p + 1, len) == 0);
+			if (!known)
+				faults_add(l->faults, l->path, 0, "command: {%.*s} is neither a parameter nor an input",
+				    (int)len, p + 1);
+		}
+	}
+}
+
+int
+tool_load(int dir_fd, const char *file_name, const char *shown_path, struct faults *f, struct tool **ret)
+{
+	scoped(free_tool) struct tool *t = calloc(1, sizeof *t);
+	struct loading l = { .tool = t, .faults = f, .path = shown_path };
+	size_t before = f->n, len = strlen(file_name);
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	assert(len > 5);
+	t->name = strndup(file_name, len - 5);
+	if (!t->name)
+		return -ENOMEM;
+	t->limits = (struct limits){ .wall_usec = 3600 * USEC_PER_SEC, .log_bytes = 8 << 20, .open_files = 256,
+		.stdout_bytes = 64 << 20, .output_bytes = 1ULL << 30, .output_files = 10000 };
+	t->keep_usec = 7 * 86400 * USEC_PER_SEC;
+	if (!parameter_name_valid(t->name))
+		faults_add(f, shown_path, 0, "\"%s\" is no name for a tool", t->name);
+	r = ini_file_read(dir_fd, file_name, shown_path, f, on_value, &l);
+	if (r < 0)
+		return r;
+	if (!t->command || !t->command[0]) {
+		faults_add(f, shown_path, 0, "[tool] command is missing");
+		return 0;
+	}
+	find_program(&l);
+	check_parameters(&l);
+	check_placeholders(&l);
+	r = complete_environment(t);
+	if (r < 0)
+		return r;
+	if (f->n == before)
+		*ret = take_ptr(t);
+	return 0;
+}
+
+struct tool *
+tool_free(struct tool *t)
+{
+	if (!t)
+		return NULL;
+	free(t->name);
+	argv_free(t->command);
+	argv_free(t->environment);
+	argv_free(t->folders);
+	free(t->live);
+	for (size_t i = 0; i < t->n_parameters; i++)
+		free(t->parameters[i].name);
+	free(t->parameters);
+	for (size_t i = 0; i < t->n_inputs; i++)
+		free(t->inputs[i].name);
+	free(t->inputs);
+	free(t);
+	return NULL;
+}
+
+struct tools {
+	struct tool **all;
+	size_t n;
+};
+
+int
+tools_load(const char *path, struct faults *f, struct tools **ret)
+{
+	scoped(free_tools) struct tools *tools = calloc(1, sizeof *tools);
+	scoped(close_dir) DIR *dir = NULL;
+	struct dirent *entry;
+	int r;
+
+	if (!tools)
+		return -ENOMEM;
+	dir = opendir(path);
+	if (!dir) {
+		faults_add(f, path, 0, "%s", strerror(errno));
+		*ret = take_ptr(tools);
+		return 0;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		scoped(free_tool) struct tool *tool = NULL;
+		scoped(strbuf_done) struct strbuf shown = STRBUF_INIT(TEXT_MAX);
+		size_t len = strlen(entry->d_name);
+		struct tool **grown;
+
+		if (entry->d_name[0] == '.' || len <= 5 || strcmp(entry->d_name + len - 5, ".tool") != 0)
+			continue;
+		strbuf_addf(&shown, "%s/%s", path, entry->d_name);
+		r = tool_load(dirfd(dir), entry->d_name, strbuf_str(&shown), f, &tool);
+		if (r == -ENOMEM)
+			return r;
+		if (!tool)
+			continue;
+		grown = reallocarray(tools->all, tools->n + 1, sizeof(struct tool *));
+		if (!grown)
+			return -ENOMEM;
+		tools->all = grown;
+		grown[tools->n++] = take_ptr(tool);
+	}
+	*ret = take_ptr(tools);
+	return 0;
+}
+
+struct tools *
+tools_free(struct tools *t)
+{
+	if (!t)
+		return NULL;
+	for (size_t i = 0; i < t->n; i++)
+		t->all[i] = tool_free(t->all[i]);
+	free(t->all);
+	free(t);
+	return NULL;
+}
+
+const struct tool *
+tools_find(const struct tools *t, const char *name)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->all[i]->name, name) == 0)
+			return t->all[i];
+	return NULL;
+}
+
+size_t
+tools_count(const struct tools *t)
+{
+	return t->n;
+}

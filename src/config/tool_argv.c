@@ -1,0 +1,218 @@
+/* tool_argv.c - from the values of a submission to an argument vector. */
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "basic/json.h"
+#include "basic/scoped.h"
+#include "basic/strbuf.h"
+#include "config/tool.h"
+
+enum { ARGUMENT_MAX = 16 * 1024, WHY_MAX = 512 };
+
+static int
+refuse(char **ret_why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int
+refuse(char **ret_why, const char *format, ...)
+{
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(WHY_MAX);
+	va_list ap;
+
+	if (ret_why) {
+		va_start(ap, format);
+		strbuf_vaddf(&s, format, ap);
+		va_end(ap);
+		if (strbuf_take(&s, ret_why, NULL) < 0)
+			*ret_why = NULL;
+	}
+	return -EINVAL;
+}
+
+void
+argv_free(char **argv)
+{
+	for (char **a = argv; a && *a; a++)
+		free(*a);
+	free(argv);
+}
+
+const struct input *
+tool_find_input(const struct tool *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_inputs; i++)
+		if (strcmp(t->inputs[i].name, name) == 0)
+			return &t->inputs[i];
+	return NULL;
+}
+
+static const struct parameter *
+find_parameter(const struct tool *t, const char *name, size_t len)
+{
+	for (size_t i = 0; i < t->n_parameters; i++)
+		if (strlen(t->parameters[i].name) == len && strncmp(t->parameters[i].name, name, len) == 0)
+			return &t->parameters[i];
+	return NULL;
+}
+
+static int
+check_text(const struct parameter *p, json_object *value, char **ret_why)
+{
+	const char *text;
+	size_t len;
+
+	if (!json_object_is_type(value, json_type_string))
+		return refuse(ret_why, "%s must be a text", p->name);
+	text = json_object_get_string(value);
+	len = (size_t)json_object_get_string_len(value);
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return refuse(ret_why, "%s has a control character", p->name);
+	if ((p->has_min && (double)len < p->min) || (p->has_max && (double)len > p->max))
+		return refuse(ret_why, "%s is too short or too long", p->name);
+	return 0;
+}
+
+static int
+check_number(const struct parameter *p, json_object *value, char **ret_why)
+{
+	bool integer = json_object_is_type(value, json_type_int);
+	double number;
+
+	if (!integer && (p->type == PARAMETER_INTEGER || !json_object_is_type(value, json_type_double)))
+		return refuse(ret_why, "%s must be %s", p->name, p->type == PARAMETER_INTEGER ? "an integer" : "a number");
+	number = json_object_get_double(value);
+	if (!isfinite(number) || (p->has_min && number < p->min) || (p->has_max && number > p->max))
+		return refuse(ret_why, "%s is out of its range", p->name);
+	return 0;
+}
+
+static int
+check_parameters(const struct tool *t, json_object *params, char **ret_why)
+{
+	int r = 0;
+
+	if (params && !json_object_is_type(params, json_type_object))
+		return refuse(ret_why, "the parameters must be an object");
+	if (params) {
+		json_object_object_foreach(params, name, value) {
+			const struct parameter *p = find_parameter(t, name, strlen(name));
+
+			if (!p)
+				return refuse(ret_why, "there is no parameter \"%.64s\"", name);
+			r = p->type == PARAMETER_TEXT ? check_text(p, value, ret_why) : check_number(p, value, ret_why);
+			if (r < 0)
+				return r;
+		}
+	}
+	for (size_t i = 0; i < t->n_parameters; i++)
+		if (t->parameters[i].required && (!params || !json_object_object_get_ex(params, t->parameters[i].name, NULL)))
+			return refuse(ret_why, "the parameter %s is missing", t->parameters[i].name);
+	return 0;
+}
+
+static bool
+is_given(const char *const *names, size_t n, const char *name, size_t len)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strlen(names[i]) == len && strncmp(names[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_inputs(const struct tool *t, const char *const *names, size_t n, char **ret_why)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!tool_find_input(t, names[i]))
+			return refuse(ret_why, "there is no input \"%.100s\"", names[i]);
+		if (is_given(names, i, names[i], strlen(names[i])))
+			return refuse(ret_why, "the input %.100s is given twice", names[i]);
+	}
+	for (size_t i = 0; i < t->n_inputs; i++)
+		if (t->inputs[i].required && !is_given(names, n, t->inputs[i].name, strlen(t->inputs[i].name)))
+			return refuse(ret_why, "the input %s is missing", t->inputs[i].name);
+	return 0;
+}
+
+static void
+add_value(struct strbuf *s, const struct parameter *p, json_object *value)
+{
+	if (p->type == PARAMETER_TEXT || json_object_is_type(value, json_type_int))
+		strbuf_addstr(s, json_object_get_string(value));
+	else
+		strbuf_addf(s, "%.17g", json_object_get_double(value));
+}
+
+/* One line of the command; 0: left out, 1: *ret_arg. */
+static int
+build_argument(const struct tool *t, const char *item, json_object *params, const char *const *names, size_t n, char **ret_arg)
+{
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(ARGUMENT_MAX);
+	const char *p = item;
+	int r;
+
+	while (*p) {
+		const char *end = *p == '{' ? strchr(p, '}') : NULL;
+		const struct parameter *parameter;
+		json_object *value = NULL;
+		size_t len;
+
+		if (!end) {
+			strbuf_addch(&s, *p++);
+			continue;
+		}
+		len = (size_t)(end - p) - 1;
+		parameter = find_parameter(t, p + 1, len);
+		if (len == 3 && strncmp(p + 1, "job", 3) == 0) {
+			strbuf_addstr(&s, "/job");
+		} else if (parameter) {
+			if (!params || !json_object_object_get_ex(params, parameter->name, &value))
+				return 0;
+			add_value(&s, parameter, value);
+		} else {
+			if (!is_given(names, n, p + 1, len))
+				return 0;
+			strbuf_add(&s, p + 1, len);
+		}
+		p = end + 1;
+	}
+	r = strbuf_take(&s, ret_arg, NULL);
+	return r < 0 ? r : 1;
+}
+
+int
+tool_build_argv(const struct tool *t, json_object *params, const char *const *input_names, size_t n_inputs,
+    char ***ret_argv, char **ret_why)
+{
+	scoped(free_argv) char **argv = NULL;
+	size_t n_items = 0, n = 0;
+	int r;
+
+	r = check_parameters(t, params, ret_why);
+	if (r < 0)
+		return r;
+	r = check_inputs(t, input_names, n_inputs, ret_why);
+	if (r < 0)
+		return r;
+	while (t->command[n_items])
+		n_items++;
+	argv = calloc(n_items + 1, sizeof *argv);
+	if (!argv)
+		return -ENOMEM;
+	argv[n] = strdup(t->command[0]);
+	if (!argv[n++])
+		return -ENOMEM;
+	for (size_t i = 1; i < n_items; i++) {
+		r = build_argument(t, t->command[i], params, input_names, n_inputs, &argv[n]);
+		if (r < 0)
+			return r == -EFBIG ? refuse(ret_why, "an argument is too long") : r;
+		if (r > 0)
+			n++;
+	}
+	*ret_argv = take_ptr(argv);
+	return 0;
+}

@@ -1,0 +1,423 @@
+#include "config.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "basic/clock.h"
+#include "basic/json.h"
+#include "basic/scoped.h"
+#include "proto/client.h"
+#include "proto/message.h"
+
+enum {
+	ANSWER_MSEC = 30 * 1000,	/* how long an answer may take; a submission's own deadline comes first */
+	REASON_MAX = 256,
+};
+
+struct client {
+	char *path;
+	char *program;
+	int fd;
+	int64_t number;	/* of the last request on this connection */
+	unsigned retry_after;
+	char reason[REASON_MAX];
+};
+
+int
+client_new(const char *socket_path, const char *program, struct client **ret)
+{
+	scoped(free_client) struct client *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return -ENOMEM;
+	c->fd = -EBADF;
+	c->path = strdup(socket_path);
+	c->program = strdup(program);
+	if (!c->path || !c->program)
+		return -ENOMEM;
+	*ret = take_ptr(c);
+	return 0;
+}
+
+struct client *
+client_free(struct client *c)
+{
+	if (!c)
+		return NULL;
+	close_fd(&c->fd);
+	free(c->path);
+	free(c->program);
+	free(c);
+	return NULL;
+}
+
+unsigned
+client_retry_after(const struct client *c)
+{
+	return c->retry_after;
+}
+
+const char *
+client_reason(const struct client *c)
+{
+	return c->reason;
+}
+
+int
+client_fd(const struct client *c)
+{
+	return c->fd;
+}
+
+/* What a refusal says: a negative errno. */
+static int
+take_refusal(struct client *c, json_object *answer)
+{
+	const char *reason;
+	int64_t number;
+	uint64_t seconds;
+
+	if (json_get_string(answer, "reason", &reason) == 0) {
+		size_t len = strnlen(reason, sizeof c->reason - 1);
+
+		memcpy(c->reason, reason, len);
+		c->reason[len] = '\0';
+	}
+	if (json_get_uint(answer, "retry_after", &seconds) == 0 && seconds < 86400)
+		c->retry_after = (unsigned)seconds;
+	if (json_get_int(answer, "errno", &number) < 0 || number <= 0 || number > 4095)
+		return -EPROTO;
+	return (int)-number;
+}
+
+/* Sends one request on an open connection and waits for its answer. */
+static int
+exchange(struct client *c, json_object *request, const int *fds, size_t n_fds, json_object **ret)
+{
+	uint64_t end = clock_mono() + ANSWER_MSEC * USEC_PER_MSEC;
+	int64_t number = ++c->number;
+	int r;
+
+	json_object_object_del(request, "n");
+	if (json_object_object_add(request, "n", json_object_new_int64(number)) < 0)
+		return -ENOMEM;
+	r = message_send(c->fd, request, fds, n_fds);
+	if (r < 0)
+		return r;
+	for (;;) {
+		scoped(message_done) struct message m = MESSAGE_INIT;
+		uint64_t now = clock_mono();
+		int64_t answered;
+		bool ok;
+
+		r = now >= end ? -ETIMEDOUT : message_receive(c->fd, &m, (int)((end - now) / USEC_PER_MSEC) + 1);
+		if (r == 0)
+			return -ECONNRESET;
+		if (r < 0)
+			return r == -EBADMSG || r == -EMSGSIZE ? -EPROTO : r;
+		if (json_get_int(m.body, "n", &answered) < 0 || answered != number)
+			continue;	/* an event, or the late answer to a request that was given up */
+		if (json_get_bool(m.body, "ok", &ok) < 0)
+			return -EPROTO;
+		if (!ok)
+			return take_refusal(c, m.body);
+		if (ret)
+			*ret = take_ptr(m.body);
+		return 0;
+	}
+}
+
+static int
+say_hello(struct client *c)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	json_object *versions = json_object_new_array();
+	int r;
+
+	if (versions)
+		json_object_array_add(versions, json_object_new_int(PROTO_VERSION));
+	jsonw_string(&w, "op", "hello");
+	jsonw_string(&w, "program", c->program);
+	jsonw_add(&w, "versions", versions);
+	r = jsonw_finish(&w, &request);
+	return r < 0 ? r : exchange(c, request, NULL, 0, NULL);
+}
+
+static int
+ensure_connected(struct client *c)
+{
+	int r;
+
+	if (c->fd >= 0)
+		return 0;
+	c->fd = message_connect(c->path);
+	if (c->fd < 0)
+		return c->fd;
+	c->number = 0;
+	r = say_hello(c);
+	if (r < 0)
+		close_fd(&c->fd);
+	return r;
+}
+
+/* Whether an errno is the helper's answer: then the connection is as good as before. */
+static bool
+is_transport_error(int r)
+{
+	return r == -ECONNRESET || r == -EPIPE || r == -ETIMEDOUT || r == -EPROTO || r == -ECONNREFUSED;
+}
+
+/* One call. An idle connection that the helper's restart has closed is opened anew, once, where nothing can have been done. */
+static int
+call(struct client *c, json_object *request, const int *fds, size_t n_fds, json_object **ret)
+{
+	bool was_open = c->fd >= 0;
+	int r;
+
+	c->retry_after = 0;
+	c->reason[0] = '\0';
+	for (int attempt = 0;; attempt++) {
+		scoped(put_json) json_object *answer = NULL;
+
+		r = ensure_connected(c);
+		if (r < 0)
+			return r;
+		r = exchange(c, request, fds, n_fds, &answer);
+		if (r == 0 && ret)
+			*ret = take_ptr(answer);
+		if (!is_transport_error(r))
+			return r;
+		close_fd(&c->fd);
+		/* EPIPE: the packet did not reach anybody. */
+		if (r != -EPIPE || !was_open || attempt > 0)
+			return r;
+	}
+}
+
+int
+client_may(struct client *c, const char *service, const char *owner, uint64_t bytes, char ret_ticket[ID_SIZE])
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	scoped(put_json) json_object *answer = NULL;
+	const char *ticket;
+	int r;
+
+	if (bytes > INT64_MAX)
+		return -EFBIG;
+	jsonw_string(&w, "op", "may");
+	jsonw_string(&w, "service", service);
+	jsonw_string(&w, "owner", owner);
+	jsonw_int(&w, "bytes", (int64_t)bytes);
+	r = jsonw_finish(&w, &request);
+	if (r == 0)
+		r = call(c, request, NULL, 0, &answer);
+	if (r < 0)
+		return r;
+	if (json_get_string(answer, "ticket", &ticket) < 0 || !id_valid(ticket))
+		return -EPROTO;
+	memcpy(ret_ticket, ticket, ID_SIZE);
+	return 0;
+}
+
+static json_object *
+inputs_format(const struct submission *s)
+{
+	json_object *array = json_object_new_array();
+
+	for (size_t i = 0; array && i < s->n_inputs; i++) {
+		struct jsonw w = jsonw_new();
+		json_object *item = NULL;
+
+		jsonw_string(&w, "name", s->inputs[i].name);
+		jsonw_int(&w, "size", (int64_t)s->inputs[i].size);
+		if (jsonw_finish(&w, &item) < 0 || json_object_array_add(array, item) < 0) {
+			json_object_put(item);
+			json_object_put(array);
+			array = NULL;
+		}
+		jsonw_done(&w);
+	}
+	return array;
+}
+
+int
+client_submit(struct client *c, const struct submission *s, char ret_id[ID_SIZE])
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	scoped(put_json) json_object *answer = NULL;
+	uint64_t deadline = s->deadline_mono_usec ? s->deadline_mono_usec : clock_mono() + 10 * USEC_PER_SEC;
+	int fds[MESSAGE_FDS_MAX];
+	const char *id;
+	int r;
+
+	if (s->n_inputs > MESSAGE_FDS_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < s->n_inputs; i++)
+		fds[i] = s->inputs[i].fd;
+	jsonw_string(&w, "op", "submit");
+	jsonw_string(&w, "service", s->service);
+	jsonw_string(&w, "tool", s->tool);
+	jsonw_string(&w, "owner", s->owner);
+	if (s->ticket && s->ticket[0])
+		jsonw_string(&w, "ticket", s->ticket);
+	jsonw_int(&w, "deadline", (int64_t)deadline);
+	if (s->params)
+		jsonw_add(&w, "params", json_object_get(s->params));
+	if (s->note)
+		jsonw_add(&w, "note", json_object_get(s->note));
+	jsonw_add(&w, "inputs", inputs_format(s));
+	r = jsonw_finish(&w, &request);
+	if (r == 0)
+		r = call(c, request, fds, s->n_inputs, &answer);
+	if (r < 0)
+		return r;
+	if (json_get_string(answer, "id", &id) < 0 || !id_valid(id))
+		return -EPROTO;
+	memcpy(ret_id, id, ID_SIZE);
+	return 0;
+}
+
+/* A request that names one job. */
+static int
+call_job(struct client *c, const char *op, const char *id, const char *by, json_object **ret)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	int r;
+
+	jsonw_string(&w, "op", op);
+	jsonw_string(&w, "id", id);
+	if (by)
+		jsonw_string(&w, "by", by);
+	r = jsonw_finish(&w, &request);
+	return r < 0 ? r : call(c, request, NULL, 0, ret);
+}
+
+int
+client_kill(struct client *c, const char *id, const char *by)
+{
+	scoped(put_json) json_object *answer = NULL;
+	bool finished;
+	int r = call_job(c, "kill", id, by, &answer);
+
+	if (r < 0)
+		return r;
+	if (json_get_bool(answer, "finished", &finished) < 0)
+		return -EPROTO;
+	return finished ? 1 : 0;
+}
+
+int
+client_forget(struct client *c, const char *id)
+{
+	return call_job(c, "forget", id, NULL, NULL);
+}
+
+int
+client_command(struct client *c, const char *op, json_object **ret_reply)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	int r;
+
+	jsonw_string(&w, "op", op);
+	r = jsonw_finish(&w, &request);
+	return r < 0 ? r : call(c, request, NULL, 0, ret_reply);
+}
+
+int
+client_queue(struct client *c, struct queue_summary *ret)
+{
+	scoped(put_json) json_object *answer = NULL;
+	struct queue_summary q = { 0 };
+	bool accepting = false;
+	int r = client_command(c, "queue", &answer);
+
+	if (r < 0)
+		return r;
+	if (json_get_uint(answer, "queued", &q.queued) < 0 || json_get_uint(answer, "running", &q.running) < 0 ||
+	    json_get_uint(answer, "slots", &q.slots) < 0 || json_get_uint(answer, "queue_max", &q.queue_max) < 0 ||
+	    json_get_bool(answer, "accepting", &accepting) < 0)
+		return -EPROTO;
+	q.accepting = accepting;
+	*ret = q;
+	return 0;
+}
+
+static int
+call_ids(struct client *c, const char *op, const char *const *ids, size_t n)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	json_object *array = json_object_new_array();
+	int r;
+
+	for (size_t i = 0; array && i < n; i++)
+		if (json_object_array_add(array, json_object_new_string(ids[i])) < 0) {
+			json_object_put(array);
+			array = NULL;
+		}
+	jsonw_string(&w, "op", op);
+	jsonw_add(&w, "ids", array);
+	r = jsonw_finish(&w, &request);
+	if (r < 0)
+		return r;
+	/* On this connection answers and events mix: nobody waits for the answer, client_event passes it over. */
+	r = ensure_connected(c);
+	if (r < 0)
+		return r;
+	json_object_object_add(request, "n", json_object_new_int64(++c->number));
+	r = message_send(c->fd, request, NULL, 0);
+	if (r < 0)
+		close_fd(&c->fd);
+	return r;
+}
+
+int
+client_watch(struct client *c, const char *const *ids, size_t n)
+{
+	return call_ids(c, "watch", ids, n);
+}
+
+int
+client_unwatch(struct client *c, const char *const *ids, size_t n)
+{
+	return call_ids(c, "unwatch", ids, n);
+}
+
+int
+client_event(struct client *c, char ret_id[ID_SIZE])
+{
+	for (;;) {
+		scoped(message_done) struct message m = MESSAGE_INIT;
+		const char *event, *id;
+		int r;
+
+		struct pollfd p = { .fd = c->fd, .events = POLLIN };
+
+		if (c->fd < 0)
+			return -ENOTCONN;
+		if (poll(&p, 1, 0) <= 0)
+			return 0;
+		r = message_receive(c->fd, &m, 0);
+		if (r == -EAGAIN)
+			return 0;
+		if (r <= 0) {
+			close_fd(&c->fd);
+			return r < 0 ? r : -ECONNRESET;
+		}
+		if (json_get_string(m.body, "event", &event) < 0)
+			continue;
+		if (strcmp(event, "resync") == 0) {
+			ret_id[0] = '\0';
+			return 1;
+		}
+		if (strcmp(event, "changed") == 0 && json_get_string(m.body, "id", &id) == 0 && id_valid(id)) {
+			memcpy(ret_id, id, ID_SIZE);
+			return 1;
+		}
+	}
+}
