@@ -16,11 +16,12 @@ struct index_entry {
 	char id[ID_SIZE];
 };
 
+/* -EINVAL: the owner has no ':', an empty part, or the door "key"; -ENAMETOOLONG: a part over 255 bytes when encoded. */
 int index_add(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is there */
 int index_remove(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is not */
 
 /* An owner's jobs, newest first, older than before (UINT64_MAX, "": from the newest) and at most n: one page. Reads one folder's
- * names and no job. Returns the number of entries put into ret. -ENOENT is 0. */
+ * names and no job (that each job on the page exists costs one system call). Returns the number of entries put into ret. -ENOENT is 0. */
 int index_page(const struct spool *s, const char *owner, struct index_entry before, struct index_entry *ret, size_t n);
 /* Every name of every owner, in no order; key/ is left out. For start-up and the check. Stops at f's first negative result. */
 int index_each(const struct spool *s,

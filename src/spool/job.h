@@ -51,7 +51,8 @@ struct job *job_new(void);	/* NULL: no memory */
 struct job *job_free(struct job *job);	/* accepts NULL, always returns NULL */
 static inline void free_job(struct job **j) { *j = job_free(*j); }
 
-/* The text of job.json. -E2BIG: over JOB_RECORD_MAX, or the note over NOTE_MAX. The caller frees. */
+/* The text of job.json. -EINVAL: a member that job_parse would refuse; -E2BIG: over JOB_RECORD_MAX, or the note over NOTE_MAX or
+ * too deep. The caller frees. */
 int job_format(const struct job *job, char **ret_text, size_t *ret_len);
 /* -EBADMSG: damaged; -EPROTONOSUPPORT: a newer version. */
 int job_parse(const char *text, size_t len, struct job **ret);

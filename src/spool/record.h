@@ -102,5 +102,7 @@ struct job_status {
 };
 /* -EBADMSG: damaged. -ENOENT: the job has been forgotten since its folder was opened. */
 int status_load(int job_fd, struct job_status *ret);
+/* The same without opening the folder: three system calls for a finished job. -EINVAL: no id; -ENOENT: no such job. */
+int spool_status(const struct spool *s, const char *id, struct job_status *ret);
 
 #endif

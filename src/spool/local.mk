@@ -1,0 +1,13 @@
+# The spool on disk: the only code that knows its names and formats.
+noinst_LIBRARIES += libspool.a
+libspool_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+libspool_a_SOURCES = \
+	src/spool/accept.c src/spool/accept.h src/spool/accept_internal.h \
+	src/spool/index.c src/spool/index.h \
+	src/spool/job.c src/spool/job.h \
+	src/spool/layout.c src/spool/layout.h \
+	src/spool/record.c src/spool/record.h src/spool/record_internal.h \
+	src/spool/replay.c \
+	src/spool/result.c \
+	src/spool/spool_internal.h
+SPOOL_LIBS = libspool.a $(BASIC_LIBS)
