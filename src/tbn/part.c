@@ -1,0 +1,350 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "basic/scoped.h"
+#include "tbn/bound.h"
+#include "tbn/part.h"
+#include "tbn/progress.h"
+#include "tbn/union.h"
+#include "tbn/vec.h"
+
+int
+part_init(struct part *part, const struct network *net, const struct component *comp, struct progress *progress,
+    const struct part_options *options)
+{
+	*part = (struct part){ .net = net, .comp = comp, .progress = progress, .options = options };
+	part->width = (size_t)comp->bonds + (comp->classes_constrained ? comp->nblocks : 0);
+	part->level_end = calloc((size_t)comp->nblocks + 1, sizeof *part->level_end);
+	if (!part->level_end)
+		return -ENOMEM;
+	part->lower = 1;
+	part->upper = comp->nblocks;
+	if (options->bounds && comp->pairings > 1)
+		return bound_polymers(net, comp, &part->lower, &part->upper);
+	return 0;
+}
+
+void
+part_done(struct part *part)
+{
+	if (part->open)
+		formula_done(&part->formula);
+	free(part->store);
+	free(part->level_end);
+	*part = (struct part){ .net = NULL };
+}
+
+/* Joins what a pairing bonds; returns the number of polymers among the blocks, whose sets u then holds. */
+static int64_t
+join_pairing(const struct part *part, const uint16_t *pairing, struct unions *u)
+{
+	int64_t polymers = part->comp->nblocks;
+	size_t slot = 0;
+
+	unions_reset(u);
+	for (size_t t = 0; t < part->comp->ntypes; t++) {
+		size_t rows = 0, columns = 0;
+		const uint32_t *row = limiting_sites(&part->net->types[part->comp->types[t]], &rows);
+		const uint32_t *column = other_sites(&part->net->types[part->comp->types[t]], &columns);
+
+		for (size_t i = 0; i < rows; i++, slot++) {
+			const struct site *a = &part->net->sites[row[i]], *b = &part->net->sites[column[pairing[slot]]];
+
+			polymers -= union_join(u, part->net->monomers[a->monomer].block, part->net->monomers[b->monomer].block);
+		}
+	}
+	return polymers;
+}
+
+static int
+count_polymers(const struct part *part, const uint16_t *pairing, int64_t *ret_count)
+{
+	scoped(unions_done) struct unions u = { NULL, 0 };
+	int r = unions_init(&u, part->comp->nblocks);
+
+	if (r < 0)
+		return r;
+	*ret_count = join_pairing(part, pairing, &u);
+	return 0;
+}
+
+static int
+reserve(struct part *part)
+{
+	return vec_reserve(&part->store, &part->cap, part->count + 1, part->width > 0 ? part->width * sizeof *part->store : 1);
+}
+
+static uint16_t *
+stored(const struct part *part, size_t index)
+{
+	return part->store + index * part->width;
+}
+
+/* Reads the model of a formula into the place behind the stored pairings. */
+static void
+read_model(struct part *part, struct formula *f)
+{
+	uint16_t *pairing = stored(part, part->count);
+
+	formula_pairing(f, pairing);
+	if (f->full_labels)
+		formula_classes(f, pairing + part->comp->bonds);
+}
+
+/* The polymers of the model just read. */
+static int
+count_model(const struct part *part, const struct formula *f, int64_t *ret_count)
+{
+	const uint16_t *earliest = stored(part, part->count) + part->comp->bonds;
+	int64_t count = 0;
+
+	if (!f->full_labels)
+		return count_polymers(part, stored(part, part->count), ret_count);
+	for (uint32_t b = 0; b < part->comp->nblocks; b++)
+		count += earliest[b] == b;
+	*ret_count = count;
+	return 0;
+}
+
+/* Climbs from k to the largest level with a model, by leaps: *ret_best is 0 if there is none at all. The last model is read
+ * behind the stored pairings. */
+static int
+climb(struct part *part, struct formula *f, int64_t k, int64_t kmax, int64_t others, int64_t *ret_best)
+{
+	int64_t best = 0;
+
+	while (k <= kmax) {
+		bool never = false;
+		int r;
+
+		progress_set(part->progress, 1, others + k);
+		r = formula_solve(f, k, &never);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+		read_model(part, f);
+		r = count_model(part, f, &best);
+		if (r < 0)
+			return r;
+		k = best + 1;
+	}
+	*ret_best = best;
+	return 0;
+}
+
+/* The generator goes on with a formula that left nothing out. */
+static void
+keep_formula(struct part *part, struct formula *f)
+{
+	part->formula = *f;
+	part->open = true;
+	*f = (struct formula){ .net = NULL };
+}
+
+static bool
+binds(const struct part *part)
+{
+	return part->comp->constrained;
+}
+
+int
+part_entropy(struct part *part, int64_t others)
+{
+	scoped(formula_done) struct formula f = { .net = NULL };
+	struct formula_options options = { .symmetry = part->options->symmetry, .eager_max = part->options->eager_max };
+	int r = reserve(part);
+
+	if (r < 0)
+		return r;
+	memset(stored(part, 0), 0, part->width * sizeof *part->store);
+	if (part->lower == part->upper || part->comp->pairings == 1) {
+		/* any pairing will do: bond the i-th with the i-th */
+		size_t slot = 0;
+
+		progress_set(part->progress, 1, others + part->lower);
+		for (size_t t = 0; t < part->comp->ntypes; t++) {
+			const struct site_type *type = &part->net->types[part->comp->types[t]];
+
+			for (size_t i = 0; i < type->count[type->limiting]; i++) {
+				if (i > UINT16_MAX)
+					return -EFBIG;
+				stored(part, 0)[slot++] = (uint16_t)i;
+			}
+		}
+		return count_polymers(part, stored(part, 0), &part->entropy);
+	}
+	options.kmin = part->lower;
+	options.kmax = part->upper;
+	r = formula_open(&f, part->net, part->comp, part->progress, &options);
+	if (r < 0)
+		return r;
+	r = climb(part, &f, options.kmin, options.kmax, others, &part->entropy);
+	if (r < 0)
+		return r;
+	if (f.symmetry_clauses == 0 && !binds(part))
+		keep_formula(part, &f);
+	return 0;
+}
+
+int
+part_top(struct part *part, int64_t kmin, int64_t others)
+{
+	scoped(formula_done) struct formula f = { .net = NULL };
+	struct formula_options options = {
+		.constraints = true,
+		.symmetry = part->options->symmetry,
+		.kmin = kmin > 1 ? kmin : 1,
+		.kmax = part->entropy,
+		.eager_max = part->options->eager_max,
+	};
+	int r;
+
+	part->kmin = options.kmin;
+	if (!binds(part)) {
+		part->kmin = part->kmin > part->lower ? part->kmin : part->lower;
+		part->top = part->entropy >= part->kmin ? part->entropy : 0;
+	} else if (options.kmin <= options.kmax) {
+		r = formula_open(&f, part->net, part->comp, part->progress, &options);
+		if (r < 0)
+			return r;
+		r = climb(part, &f, options.kmin, options.kmax, others, &part->top);
+		if (r < 0)
+			return r;
+		if (f.symmetry_clauses == 0)
+			keep_formula(part, &f);
+	}
+	part->level = part->top;
+	part->exhausted = part->top == 0;
+	part->count = part->top > 0 ? 1 : 0;	/* the pairing that was found on the way is the first one */
+	return 0;
+}
+
+static int
+open_generator(struct part *part)
+{
+	struct formula_options options = {
+		.constraints = binds(part),
+		.kmin = part->kmin,
+		.kmax = part->top,
+		.eager_max = part->options->eager_max,
+	};
+	int r = 0;
+
+	if (!part->open) {
+		part->open = true;
+		r = formula_open(&part->formula, part->net, part->comp, part->progress, &options);
+	}
+	if (r == 0 && !formula_exclude(&part->formula, stored(part, 0)))
+		part->exhausted = true;
+	return r;
+}
+
+/* Leaves the current level for the one below. */
+static void
+descend(struct part *part, bool never)
+{
+	part->level_end[part->top - part->level] = part->count;
+	part->level--;
+	if (!never && part->level >= part->kmin)
+		return;
+	part->exhausted = true;
+	if (part->open)
+		formula_done(&part->formula);
+	part->open = false;
+}
+
+/* Finds one more pairing at the current level, or descends. */
+static int
+find_next(struct part *part)
+{
+	bool never = false;
+	int r;
+
+	if (part->count == 1 && part->level == part->top) {
+		/* the second one is asked for: now the generator is worth having */
+		r = part->comp->pairings == 1 ? 0 : open_generator(part);
+		if (r < 0)
+			return r;
+	}
+	if (part->exhausted || part->count == part->comp->pairings) {
+		descend(part, true);
+		return 0;
+	}
+	r = reserve(part);
+	if (r < 0)
+		return r;
+	r = formula_solve(&part->formula, part->level, &never);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		descend(part, never);
+		return 0;
+	}
+	read_model(part, &part->formula);
+	if (!formula_exclude(&part->formula, stored(part, part->count++)))
+		part->exhausted = true;
+	return 0;
+}
+
+int
+part_get(struct part *part, int64_t drop, size_t index, const uint16_t **ret_pairing)
+{
+	int64_t level = part->top - drop;
+	size_t begin;
+
+	while (!part->exhausted && level < part->level) {
+		int r = find_next(part);
+
+		if (r < 0)
+			return r;
+	}
+	if (level < part->level || (part->exhausted && level < part->kmin))
+		return 0;
+	begin = drop > 0 ? part->level_end[drop - 1] : 0;
+	while (level == part->level && !part->exhausted && begin + index >= part->count) {
+		int r = find_next(part);
+
+		if (r < 0)
+			return r;
+	}
+	if (level > part->level ? begin + index >= part->level_end[drop] : begin + index >= part->count)
+		return 0;
+	*ret_pairing = stored(part, begin + index);
+	return 1;
+}
+
+int64_t
+part_most_drop(const struct part *part)
+{
+	return part->exhausted ? part->top - part->level : part->top - part->kmin;
+}
+
+int
+part_polymers(const struct part *part, const uint16_t *pairing, uint32_t *earliest)
+{
+	const struct component *comp = part->comp;
+	scoped(unions_done) struct unions u = { NULL, 0 };
+	scoped(free_ptr) uint32_t *first = NULL;
+	const uint16_t *classes = pairing + comp->bonds;
+	int r = unions_init(&u, comp->nblocks);
+
+	if (r < 0)
+		return r;
+	first = calloc(comp->nblocks, sizeof *first);	/* by block: position of its first monomer + 1 */
+	if (!first)
+		return -ENOMEM;
+	(void)join_pairing(part, pairing, &u);
+	for (uint32_t i = 0; i < comp->nmonomers; i++) {
+		uint32_t block = part->net->monomers[comp->monomers[i]].block;
+
+		if (first[block] == 0)
+			first[block] = i + 1;
+		/* blocks are numbered by their first monomers, so the least block has the earliest monomer */
+		earliest[i] = first[comp->classes_constrained ? classes[block] : union_find(&u, block)] - 1;
+	}
+	return 0;
+}
