@@ -1,4 +1,4 @@
-#include "config.h"
+#include <config.h>	/* the build's: "config.h" would be the one beside this file */
 
 #include <stdio.h>
 

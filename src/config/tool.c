@@ -1,4 +1,4 @@
-#include "config.h"
+#include <config.h>	/* the build's: "config.h" would be the one beside this file */
 
 #include <assert.h>
 #include <dirent.h>
@@ -14,6 +14,7 @@
 #include "basic/strbuf.h"
 #include "config/ini_file.h"
 #include "config/tool.h"
+#include "spool/layout.h"
 
 enum { LIST_MAX = 256, TEXT_MAX = 4096 };
 
