@@ -169,7 +169,8 @@ take_descriptors(struct msghdr *msg, struct message *m)
 static int
 wait_readable(int fd, int timeout_msec)
 {
-	uint64_t end = timeout_msec < 0 ? USEC_INFINITY : clock_mono() + (uint64_t)timeout_msec * USEC_PER_MSEC;
+	uint64_t wait = (uint64_t)timeout_msec;
+	uint64_t end = timeout_msec < 0 ? USEC_INFINITY : clock_mono() + wait * USEC_PER_MSEC;
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
