@@ -1,0 +1,17 @@
+"""What the stack serves: each service's place below the main host, its classic port, nginx's body limit and error shape."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    prefix: str
+    classic_port: int	# the reference server's own
+    body_max: str	# nginx's limit: a little above the gate's
+    shape: str	# which location of server.conf answers nginx's own errors
+
+
+SERVICES = {s.name: s for s in (
+    Service("stableconfigs", "/stableconfigs", 5005, "4160k", "plain"),
+)}

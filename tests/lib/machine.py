@@ -1,0 +1,107 @@
+"""The machine: environment, folders, accounts, ports."""
+
+import contextlib
+import os
+import resource
+import shutil
+import socket
+import tempfile
+
+import pytest
+
+from stack import accounts, build, folder, procs
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+wait_for = procs.wait_until	# wait_for(predicate, seconds, what)
+
+
+def clean_environment():
+    """Settings of the caller that would change what programs do."""
+    for name in list(os.environ):
+        if name.endswith(("_CA_BUNDLE", "_proxy", "_PROXY")) or name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            del os.environ[name]
+    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    os.environ["LC_ALL"] = "C.UTF-8"
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))	# a crash shall leave something to find
+    os.umask(0o022)
+
+
+def cannot(reason):
+    """Skips a test that this machine truly cannot run. runtests counts any other skip as a failure in CI."""
+    pytest.skip("cannot: " + reason)
+
+
+def need_root():
+    if os.getuid() != 0:
+        cannot("needs root")
+
+
+def build_dir():
+    return os.environ.get("SPOOLGATE_BUILD") or os.path.join(ROOT, "build")
+
+
+def sanitized():
+    """Whether the build under test has the sanitizers: it is slower then and takes more memory."""
+    with open(os.path.join(build_dir(), "config.log"), encoding="utf-8", errors="replace") as log:
+        return any(line.startswith("SAN_CFLAGS='-fsanitize") for line in log)
+
+
+@contextlib.contextmanager
+def short_folder():
+    """A folder with a path short enough for sockets, which every account can enter; removed at the end."""
+    accounts.ensure()
+    path = tempfile.mkdtemp(prefix="sg-", dir="/tmp")
+    os.chmod(path, 0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def install_programs(ground):
+    """`make install` of the build under test, once for all stacks; SPOOLGATE_PROGRAMS names one that is there already."""
+    given = os.environ.get("SPOOLGATE_PROGRAMS")
+    if given:
+        return given
+    programs = os.path.join(ground, "programs")
+    build.install(build_dir(), programs)
+    return programs
+
+
+@contextlib.contextmanager
+def become(account):
+    """As this account for whoever looks at our credentials, for as long as the block lasts. Nothing to do but for root."""
+    if os.getuid() != 0:
+        yield
+        return
+    groups = os.getgroups()
+    os.setgroups(account.groups)
+    os.setegid(account.gid)
+    os.seteuid(account.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+class Ports:
+    """Free loopback ports, none twice in a session. Somebody else may take one before it is bound: whoever binds tries
+    another one then."""
+    used = set()
+
+    @classmethod
+    def free(cls):
+        while True:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+                sock.bind(("127.0.0.1", 0))
+                port = sock.getsockname()[1]
+            if port not in cls.used:
+                cls.used.add(port)
+                return port
+
+
+def read_json(path):
+    return folder.read_json(path)

@@ -1,0 +1,70 @@
+"""HTTP, politely with requests and rudely with raw sockets."""
+
+import http.client
+import io
+import socket
+import ssl
+
+import requests
+
+
+def session(ca):
+    """A requests session that trusts this CA and nothing of the environment."""
+    own = requests.Session()
+    own.trust_env = False
+    own.verify = ca
+    return own
+
+
+class Answer:
+    """One HTTP/1.1 answer read from a socket."""
+
+    def __init__(self, sock, method="GET"):
+        answer = http.client.HTTPResponse(sock, method=method)
+        answer.begin()
+        self.status, self.headers, self.body = answer.status, answer.headers, answer.read()
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:200]!r}>"
+
+
+class Connection:
+    """A raw connection to a stack's TLS port, or to a port without TLS; sock: a connected one to use instead."""
+
+    def __init__(self, port, ca=None, sock=None, timeout=30, host="localhost"):
+        self.sock = sock or socket.create_connection(("127.0.0.1", port), timeout)
+        if ca:
+            context = ssl.create_default_context(cafile=ca)
+            self.sock = context.wrap_socket(self.sock, server_hostname=host)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, *pieces):
+        for piece in pieces:
+            self.sock.sendall(piece if isinstance(piece, bytes) else piece.encode())
+
+    def answer(self, method="GET"):
+        return Answer(self.sock, method)
+
+    def end_of_sending(self):
+        """No more bytes from us; without TLS the other side still may answer."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def closed(self):
+        """Waits for the other side to close, and tells whether it did so without a word."""
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionError:
+            return True
+
+
+def parse(raw):
+    """An answer in bytes, as Answer."""
+    class Bytes:
+        def makefile(self, _mode):
+            return io.BytesIO(raw)
+    return Answer(Bytes())
