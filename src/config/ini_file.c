@@ -1,4 +1,4 @@
-#include <config.h>	/* the build's: "config.h" would be the one beside this file */
+#include <config.h>	/* in angle brackets: config/config.h is another */
 
 #include <fcntl.h>
 #include <ini.h>

@@ -1,4 +1,4 @@
-#include <config.h>	/* the build's: "config.h" would be the one beside this file */
+#include <config.h>	/* in angle brackets: config/config.h is another */
 
 #include <assert.h>
 #include <dirent.h>
@@ -478,4 +478,15 @@ size_t
 tools_count(const struct tools *t)
 {
 	return t->n;
+}
+
+uint64_t
+tools_shortest_keep(const struct tools *t)
+{
+	uint64_t shortest = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->all[i]->keep_usec > 0 && (shortest == 0 || t->all[i]->keep_usec < shortest))
+			shortest = t->all[i]->keep_usec;
+	return shortest;
 }

@@ -78,6 +78,7 @@ struct tools *tools_free(struct tools *t);
 static inline void free_tools(struct tools **t) { *t = tools_free(*t); }
 const struct tool *tools_find(const struct tools *t, const char *name);	/* NULL: unknown */
 size_t tools_count(const struct tools *t);
+uint64_t tools_shortest_keep(const struct tools *t);	/* 0: none of them forgets by age */
 
 /* Checks parameters (name -> string or number; NULL: none) and which inputs were given, and builds the argument vector (NULL-
  * terminated, the caller frees with argv_free). -EINVAL: an unknown, missing or superfluous name, a wrong type, a value out of

@@ -1,5 +1,5 @@
 /* tool_argv.c - from the values of a submission to an argument vector. */
-#include <config.h>	/* the build's: "config.h" would be the one beside this file */
+#include <config.h>	/* in angle brackets: config/config.h is another */
 
 #include <math.h>
 #include <stdio.h>

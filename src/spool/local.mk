@@ -3,6 +3,7 @@ noinst_LIBRARIES += libspool.a
 libspool_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 libspool_a_SOURCES = \
 	src/spool/accept.c src/spool/accept.h src/spool/accept_internal.h \
+	src/spool/expiry_mark.c src/spool/expiry_mark.h \
 	src/spool/index.c src/spool/index.h \
 	src/spool/job.c src/spool/job.h \
 	src/spool/layout.c src/spool/layout.h \

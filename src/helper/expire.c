@@ -1,0 +1,395 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "basic/clock.h"
+#include "basic/log.h"
+#include "basic/scoped.h"
+#include "helper/expire.h"
+#include "helper/kill.h"
+#include "helper/live.h"
+#include "spool/accept.h"
+#include "spool/expiry_mark.h"
+#include "spool/index.h"
+#include "spool/job.h"
+
+enum {
+	BATCH = 256,	/* jobs of one pass */
+	PASS_MSEC = 500,	/* between passes while something is due */
+	IDLE_MSEC = 30 * 1000,	/* wall time may step, so never longer */
+	AHEAD_SECONDS = 3600,
+	TRUSTED_UPTIME_SECONDS = 86400,
+};
+
+/* A finished job and when to look at it; a heap by that time. 24 bytes each: 100 000 jobs are 2.4 MB. */
+struct due {
+	uint64_t at_usec;	/* wall time */
+	unsigned char id[ID_LEN / 2];
+};
+
+struct expiry {
+	struct helper *helper;
+	struct due *heap;
+	size_t n, room;
+	sd_event_source *timer;
+	bool passing;	/* a pass is under way */
+	bool sweeping, sweep_again;
+	bool held;
+	bool confirmed;	/* by an administrator, for the next pass */
+	bool has_last;
+	struct expiry_mark last;	/* the last pass; each pass records its own on disk */
+};
+
+/* ---- the heap ---- */
+
+static void
+id_pack(const char *id, unsigned char ret[ID_LEN / 2])
+{
+	for (size_t i = 0; i < ID_LEN / 2; i++) {
+		char a = id[2 * i], b = id[2 * i + 1];
+
+		ret[i] = (unsigned char)((a <= '9' ? a - '0' : a - 'a' + 10) << 4 | (b <= '9' ? b - '0' : b - 'a' + 10));
+	}
+}
+
+static void
+id_unpack(const unsigned char packed[ID_LEN / 2], char ret[ID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < ID_LEN / 2; i++) {
+		ret[2 * i] = digits[packed[i] >> 4];
+		ret[2 * i + 1] = digits[packed[i] & 15];
+	}
+	ret[ID_LEN] = '\0';
+}
+
+static void
+heap_push(struct expiry *e, struct due due)
+{
+	size_t i = e->n;
+
+	if (e->n == e->room) {
+		size_t room = e->room ? e->room + e->room / 2 : 256;
+		struct due *grown = reallocarray(e->heap, room, sizeof *grown);
+
+		if (!grown)	/* kept until the next start learns of it again */
+			return;
+		e->heap = grown;
+		e->room = room;
+	}
+	e->n++;
+	for (; i > 0 && e->heap[(i - 1) / 2].at_usec > due.at_usec; i = (i - 1) / 2)
+		e->heap[i] = e->heap[(i - 1) / 2];
+	e->heap[i] = due;
+}
+
+static struct due
+heap_pop(struct expiry *e)
+{
+	struct due top = e->heap[0], last = e->heap[--e->n];
+	size_t i = 0;
+
+	for (;;) {
+		size_t child = 2 * i + 1;
+
+		if (child + 1 < e->n && e->heap[child + 1].at_usec < e->heap[child].at_usec)
+			child++;
+		if (child >= e->n || e->heap[child].at_usec >= last.at_usec)
+			break;
+		e->heap[i] = e->heap[child];
+		i = child;
+	}
+	if (e->n > 0)
+		e->heap[i] = last;
+	return top;
+}
+
+/* ---- passes ---- */
+
+struct candidate {
+	char id[ID_SIZE];
+	bool gone;	/* forgotten already, or kept for ever */
+	bool over;
+	uint64_t at_usec;
+};
+
+struct pass {
+	struct task task;
+	struct expiry *expiry;
+	const struct spool *spool;
+	uint64_t now_usec;
+	struct expiry_mark mark;
+	int error;
+	size_t n;
+	struct candidate candidates[BATCH];
+};
+
+static void
+judge(const struct spool *spool, uint64_t now_usec, struct candidate *c)
+{
+	scoped(close_fd) int job_fd = spool_open_job(spool, c->id);
+	scoped(free_job) struct job *job = NULL;
+	struct job_result result;
+
+	if (job_fd < 0 || job_load(job_fd, &job) < 0 || result_load(job_fd, &result) < 0 || job->keep_usec == 0) {
+		c->gone = true;
+		return;
+	}
+	c->at_usec = result.ended_usec + job->keep_usec;
+	c->over = c->at_usec <= now_usec;
+}
+
+static void
+judge_all(struct task *task)
+{
+	struct pass *p = task_owner(task, struct pass, task);
+
+	p->error = expiry_mark_store(p->spool, &p->mark);
+	for (size_t i = 0; i < p->n; i++)
+		judge(p->spool, p->now_usec, &p->candidates[i]);
+}
+
+static void arm(struct expiry *e);
+
+static void
+judged(struct task *task)
+{
+	struct pass *p = task_owner(task, struct pass, task);
+	struct expiry *e = p->expiry;
+	static const struct reply_to nobody = { 0, 0 };
+
+	if (p->error < 0)
+		log_error("the time of an expiry pass cannot be recorded: %s", strerror(-p->error));
+	for (size_t i = 0; i < p->n; i++) {
+		struct candidate *c = &p->candidates[i];
+
+		if (c->gone)
+			continue;
+		if (c->over) {
+			log_info("job %s expires", c->id);
+			forget_job(e->helper, c->id, nobody);
+		} else {
+			struct due due = { .at_usec = c->at_usec };
+
+			id_pack(c->id, due.id);
+			heap_push(e, due);
+		}
+	}
+	free(p);
+	e->passing = false;
+	arm(e);
+	helper_check_leaving(e->helper);
+}
+
+/* Whether this pass may forget: wall time must not have run ahead of boot time. */
+static bool
+clock_trusted(struct expiry *e)
+{
+	uint64_t wall = clock_wall(), mono = clock_mono(), ran = mono;
+	bool ahead = false;
+
+	if (e->has_last) {
+		if (strcmp(e->last.boot, e->helper->boot) == 0 && mono >= e->last.mono_usec)
+			ran = mono - e->last.mono_usec;
+		ahead = wall > e->last.wall_usec && wall - e->last.wall_usec > ran + AHEAD_SECONDS * USEC_PER_SEC;
+	}
+	if (ahead && !e->confirmed && mono < TRUSTED_UPTIME_SECONDS * USEC_PER_SEC) {
+		if (!e->held)
+			log_warning("the clock ran ahead: nothing expires until `spoolgate resume`, or a day from boot");
+		e->held = true;
+		return false;
+	}
+	e->held = false;
+	e->confirmed = false;
+	e->last = (struct expiry_mark){ .wall_usec = wall, .mono_usec = mono };
+	memcpy(e->last.boot, e->helper->boot, sizeof e->last.boot);
+	e->has_last = true;
+	return true;
+}
+
+static int
+on_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct expiry *e = ctx;
+	struct pass *p;
+
+	(void)source;
+	(void)usec;
+	if (e->passing || e->helper->leaving || e->helper->stopped || !clock_trusted(e)) {
+		arm(e);
+		return 0;
+	}
+	p = calloc(1, sizeof *p);
+	if (!p) {
+		arm(e);
+		return 0;
+	}
+	p->task.work = judge_all;
+	p->task.done = judged;
+	p->expiry = e;
+	p->spool = e->helper->spool;
+	p->now_usec = e->last.wall_usec;
+	p->mark = e->last;
+	while (p->n < BATCH && e->n > 0 && e->heap[0].at_usec <= p->now_usec) {
+		struct due due = heap_pop(e);
+
+		id_unpack(due.id, p->candidates[p->n++].id);
+	}
+	e->passing = true;
+	offload_run(e->helper->slow, &p->task);
+	return 0;
+}
+
+/* The next pass: soon while something is due, at the latest in half a minute. */
+static void
+arm(struct expiry *e)
+{
+	uint64_t now = clock_wall(), wait = IDLE_MSEC * USEC_PER_MSEC;
+
+	if (e->n > 0 && e->heap[0].at_usec < now + wait)
+		wait = e->heap[0].at_usec > now ? e->heap[0].at_usec - now : 0;
+	if (wait < PASS_MSEC * USEC_PER_MSEC)
+		wait = PASS_MSEC * USEC_PER_MSEC;
+	(void)sd_event_source_set_time_relative(e->timer, wait);
+	(void)sd_event_source_set_enabled(e->timer, SD_EVENT_ONESHOT);
+}
+
+/* ---- trash ---- */
+
+struct sweep {
+	struct task task;
+	struct expiry *expiry;
+	int error;
+};
+
+static void
+sweep(struct task *task)
+{
+	struct sweep *s = task_owner(task, struct sweep, task);
+
+	s->error = trash_empty(s->expiry->helper->spool, 0);
+}
+
+static void
+swept(struct task *task)
+{
+	struct sweep *s = task_owner(task, struct sweep, task);
+	struct expiry *e = s->expiry;
+
+	if (s->error < 0)
+		log_error("trash cannot be emptied: %s", strerror(-s->error));
+	free(s);
+	e->sweeping = false;
+	if (e->sweep_again)
+		expire_sweep(e->helper);
+	helper_check_leaving(e->helper);
+}
+
+void
+expire_sweep(struct helper *h)
+{
+	struct expiry *e = h->expiry;
+	struct sweep *s;
+
+	if (!e)
+		return;
+	e->sweep_again = e->sweeping;
+	if (e->sweeping || h->leaving)
+		return;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return;
+	s->task.work = sweep;
+	s->task.done = swept;
+	s->expiry = e;
+	e->sweeping = true;
+	offload_run(h->slow, &s->task);
+}
+
+/* ---- the rest ---- */
+
+void
+expire_add(struct helper *h, const char *id, uint64_t accepted_usec)
+{
+	struct expiry *e = h->expiry;
+	uint64_t keep = tools_shortest_keep(h->tools);
+	struct due due = { .at_usec = accepted_usec + keep };
+
+	if (!e || keep == 0)
+		return;
+	/* How long it is really kept is in its record, which is read when it can be over at the earliest. */
+	id_pack(id, due.id);
+	heap_push(e, due);
+	if (e->n == 1 || e->heap[0].at_usec == due.at_usec)
+		arm(e);
+}
+
+static int
+learn(const char *owner, uint64_t accepted_usec, const char *id, void *ctx)
+{
+	struct helper *h = ctx;
+
+	(void)owner;
+	if (!live_find(h, id))
+		expire_add(h, id, accepted_usec);
+	return 0;
+}
+
+int
+expiry_new(struct helper *h, struct expiry **ret)
+{
+	struct expiry *e = calloc(1, sizeof *e);
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	e->helper = h;
+	r = sd_event_add_time_relative(h->event, &e->timer, CLOCK_MONOTONIC, PASS_MSEC * USEC_PER_MSEC, 1, on_timer, e);
+	if (r < 0) {
+		free(e);
+		return r;
+	}
+	h->expiry = e;
+	e->has_last = expiry_mark_load(h->spool, &e->last) == 0;
+	r = index_each(h->spool, learn, h);
+	if (r < 0) {
+		h->expiry = expiry_free(e);
+		return r;
+	}
+	expire_sweep(h);
+	*ret = e;
+	return 0;
+}
+
+struct expiry *
+expiry_free(struct expiry *e)
+{
+	if (!e)
+		return NULL;
+	(void)sd_event_source_disable_unref(e->timer);
+	free(e->heap);
+	free(e);
+	return NULL;
+}
+
+void
+expire_confirm(struct helper *h)
+{
+	if (h->expiry && h->expiry->held) {
+		h->expiry->confirmed = true;
+		log_notice("the clock is confirmed");
+	}
+}
+
+bool
+expire_held(const struct helper *h)
+{
+	return h->expiry && h->expiry->held;
+}
+
+size_t
+expire_known(const struct helper *h)
+{
+	return h->expiry ? h->expiry->n : 0;
+}

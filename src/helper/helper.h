@@ -1,0 +1,59 @@
+/* helper.h - what the modules of spoolgated share: one loop, one struct. Everything here is touched by the loop alone, except the
+ * spool's descriptors, which never change. */
+#ifndef SPOOLGATE_HELPER_H
+#define SPOOLGATE_HELPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "basic/proc.h"
+#include "config/config.h"
+#include "config/tool.h"
+#include "helper/offload.h"
+#include "helper/writer.h"
+#include "spool/layout.h"
+
+struct server;
+struct live_table;
+struct submits;
+struct expiry;
+
+struct helper {
+	const char *config_path;
+	struct config *config;
+	struct tools *tools;
+	struct accounts accounts;
+	char boot[BOOT_ID_SIZE];
+
+	struct spool *spool;
+	int lock_fd;	/* the spool's lock; kept over a re-execution */
+	struct redo *redo;
+	struct writer *writer;
+	struct offload *io;	/* short file work on the way to an answer or a start */
+	struct offload *bulk;	/* large inputs */
+	struct offload *slow;	/* deletions, expiry */
+
+	sd_event *event;
+	struct server *server;
+	struct live_table *live;
+	struct submits *submits;
+	struct expiry *expiry;
+
+	bool draining;	/* an administrator said so: nothing is accepted, what runs goes on */
+	bool stopped;	/* a flush failed: nothing is accepted until `resume` */
+	bool leaving;	/* SIGTERM or a re-execution: no new request is read */
+	bool reexecute;
+};
+
+/* Reads configuration and tools anew; keeps the old ones where a fault is found (all are logged). Returns the faults' number. */
+size_t helper_reload(struct helper *h);
+/* A flush failed: nothing is accepted until an administrator has looked. Logged once. */
+void helper_stop_accepting(struct helper *h, int error, const char *what);
+/* Begins to leave: once nothing is under way the loop ends. */
+void helper_leave(struct helper *h, bool reexecute);
+/* To be called when something that was under way has ended. */
+void helper_check_leaving(struct helper *h);
+
+#endif

@@ -1,0 +1,75 @@
+/* live.h - the jobs that are not finished: a table by id, the queue, and the steps from one state to the next.
+ *
+ * At most one file task of a job is under way at a time (busy); when it ends, live_step decides what comes next. */
+#ifndef SPOOLGATE_LIVE_H
+#define SPOOLGATE_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "basic/id.h"
+#include "helper/helper.h"
+#include "helper/server.h"
+#include "spool/job.h"
+#include "spool/record.h"
+
+enum live_state {
+	LIVE_QUEUED,
+	LIVE_STARTING,	/* files are prepared for a supervisor */
+	LIVE_RUNNING,	/* it has a supervisor, of ours or adopted */
+	LIVE_LOOKING,	/* the supervisor is gone: what did it leave? */
+	LIVE_ENDING,	/* the helper itself writes the verdict */
+};
+
+enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3 };
+
+struct live {
+	struct helper *helper;
+	char id[ID_SIZE];
+	uint64_t accepted_usec;
+	enum live_state state;
+	unsigned attempt;	/* of the last start */
+	unsigned finish_tries;	/* supervisors that died in the walk */
+	bool busy;
+	bool in_queue;
+	bool has_slot;
+
+	int pidfd;	/* LIVE_RUNNING */
+	sd_event_source *source;
+	int control_fd;	/* until PLAN_GO */
+
+	bool kill_wanted;	/* asked for; its record may still be under way */
+	bool kill_recorded;	/* durable */
+	bool kill_stored;	/* in state.json, and the supervisor knows */
+	int kill_half;	/* of the journal, to be told when it is done */
+	char by[BY_MAX];
+	struct reply_to kill_replies[LIVE_KILL_REPLIES];
+	size_t n_kill_replies;
+
+	struct live *next, *previous;	/* in the queue */
+};
+
+int live_table_new(struct helper *h, struct live_table **ret);
+struct live_table *live_table_free(struct live_table *t);
+
+struct live *live_find(struct helper *h, const char *id);
+/* A new entry, not queued yet. NULL: no memory. */
+struct live *live_add(struct helper *h, const char *id, uint64_t accepted_usec);
+/* Puts it where its time of acceptance belongs, and starts what may start. */
+void live_enqueue(struct live *l);
+void live_dequeue(struct live *l);
+/* Its verdict is written: tells everybody, frees the slot and the entry. */
+void live_finished(struct live *l);
+/* Does what is due now, unless it is busy. */
+void live_step(struct live *l);
+/* Starts queued jobs while there are slots. */
+void live_schedule(struct helper *h);
+
+size_t live_queued(const struct helper *h);
+size_t live_running(const struct helper *h);	/* slots in use */
+size_t live_slots(const struct helper *h);
+size_t live_busy(const struct helper *h);	/* file tasks under way */
+void live_set_busy(struct live *l, bool busy);
+
+#endif

@@ -1,0 +1,16 @@
+sbin_PROGRAMS += spoolgated
+spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS)
+spoolgated_SOURCES = \
+	src/helper/end.c src/helper/end.h \
+	src/helper/expire.c src/helper/expire.h \
+	src/helper/helper.h \
+	src/helper/kill.c src/helper/kill.h \
+	src/helper/live.c src/helper/live.h \
+	src/helper/main.c \
+	src/helper/offload.c src/helper/offload.h \
+	src/helper/resume.c src/helper/resume.h \
+	src/helper/server.c src/helper/server.h \
+	src/helper/start.c src/helper/start.h \
+	src/helper/submit.c src/helper/submit.h \
+	src/helper/writer.c src/helper/writer.h
+spoolgated_LDADD = libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(BASIC_LIBS) $(SYSTEMD_LIBS)

@@ -1,0 +1,518 @@
+#include "config.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "basic/fd.h"
+#include "basic/id.h"
+#include "basic/json.h"
+#include "basic/log.h"
+#include "basic/scoped.h"
+#include "helper/expire.h"
+#include "helper/kill.h"
+#include "helper/live.h"
+#include "helper/resume.h"
+#include "helper/server.h"
+#include "helper/submit.h"
+
+enum {
+	CONNECTIONS_MAX = 1024,
+	WATCHES_MAX = 4096,	/* ids of one connection */
+	CANCELS_MAX = 64,	/* submissions under way of one connection */
+};
+
+enum door { DOOR_GATE = 1, DOOR_ADMIN = 2 };
+
+struct connection {
+	struct server *server;
+	int fd;
+	enum door door;
+	sd_event_source *source;
+	uint64_t serial;
+	bool greeted;
+	bool resync;	/* an event was dropped: the peer must look at everything again */
+	char (*watches)[ID_SIZE];	/* sorted */
+	size_t n_watches;
+	atomic_bool *cancels[CANCELS_MAX];
+	struct connection *next;
+};
+
+struct listener {
+	struct server *server;
+	int fd;
+	enum door door;
+	sd_event_source *source;
+};
+
+struct server {
+	struct helper *helper;
+	struct listener listeners[2];
+	struct connection *connections;
+	size_t n_connections;
+	uint64_t last_serial;
+};
+
+static struct connection *
+find_connection(struct helper *h, uint64_t serial)
+{
+	struct connection *c = h->server ? h->server->connections : NULL;
+
+	while (c && c->serial != serial)
+		c = c->next;
+	return c;
+}
+
+static void
+drop_connection(struct connection *c)
+{
+	struct server *s = c->server;
+	struct connection **p = &s->connections;
+
+	while (*p != c)
+		p = &(*p)->next;
+	*p = c->next;
+	s->n_connections--;
+	for (size_t i = 0; i < CANCELS_MAX; i++)
+		if (c->cancels[i])
+			atomic_store(c->cancels[i], true);
+	(void)sd_event_source_disable_unref(c->source);
+	close_fd(&c->fd);
+	free(c->watches);
+	free(c);
+}
+
+static void
+send_answer(struct helper *h, struct reply_to to, json_object *body, bool ok)
+{
+	struct connection *c = find_connection(h, to.connection);
+	int r;
+
+	if (!body)
+		body = json_object_new_object();
+	if (c && body) {
+		(void)json_object_object_add(body, "n", json_object_new_int64(to.number));
+		(void)json_object_object_add(body, "ok", json_object_new_boolean(ok));
+		r = message_send(c->fd, body, NULL, 0);
+		/* A peer that lets answers pile up has lost its right to them. */
+		if (r < 0)
+			(void)shutdown(c->fd, SHUT_RDWR);
+	}
+	json_object_put(body);
+}
+
+void
+server_reply(struct helper *h, struct reply_to to, json_object *body)
+{
+	send_answer(h, to, body, true);
+}
+
+void
+server_refuse(struct helper *h, struct reply_to to, int error, const char *reason, unsigned retry_after)
+{
+	struct jsonw w = jsonw_new();
+	json_object *body = NULL;
+
+	jsonw_int(&w, "errno", -error);
+	if (reason)
+		jsonw_string(&w, "reason", reason);
+	if (retry_after > 0)
+		jsonw_int(&w, "retry_after", retry_after);
+	(void)jsonw_finish(&w, &body);
+	jsonw_done(&w);
+	send_answer(h, to, body, false);
+}
+
+void
+server_cancel_on_close(struct helper *h, struct reply_to to, atomic_bool *flag)
+{
+	struct connection *c = find_connection(h, to.connection);
+
+	for (size_t i = 0; c && i < CANCELS_MAX; i++)
+		if (!c->cancels[i]) {
+			c->cancels[i] = flag;
+			return;
+		}
+	atomic_store(flag, true);	/* no connection, or too much at once */
+}
+
+void
+server_forget_cancel(struct helper *h, struct reply_to to, atomic_bool *flag)
+{
+	struct connection *c = find_connection(h, to.connection);
+
+	for (size_t i = 0; c && i < CANCELS_MAX; i++)
+		if (c->cancels[i] == flag)
+			c->cancels[i] = NULL;
+}
+
+/* ---- subscriptions ---- */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, ID_SIZE);
+}
+
+static void
+send_event(struct connection *c, const char *event, const char *id)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *body = NULL;
+
+	if (c->resync)
+		return;
+	jsonw_string(&w, "event", event);
+	if (id)
+		jsonw_string(&w, "id", id);
+	if (jsonw_finish(&w, &body) == 0 && message_send(c->fd, body, NULL, 0) == 0)
+		return;
+	c->resync = true;
+	(void)sd_event_source_set_io_events(c->source, EPOLLIN | EPOLLOUT);
+}
+
+void
+server_changed(struct helper *h, const char *id)
+{
+	for (struct connection *c = h->server ? h->server->connections : NULL; c; c = c->next)
+		if (c->n_watches > 0 && bsearch(id, c->watches, c->n_watches, ID_SIZE, compare_ids))
+			send_event(c, "changed", id);
+}
+
+static void
+on_watch(struct helper *h, struct message *m, struct reply_to to)
+{
+	struct connection *c = find_connection(h, to.connection);
+	json_object *array = NULL;
+	char (*grown)[ID_SIZE];
+	size_t n;
+
+	if (json_get_array(m->body, "ids", &array) < 0) {
+		server_refuse(h, to, -EINVAL, "ids is missing", 0);
+		return;
+	}
+	n = json_object_array_length(array);
+	if (n > WATCHES_MAX - c->n_watches) {
+		server_refuse(h, to, -EDQUOT, "too many subscriptions", 0);
+		return;
+	}
+	grown = reallocarray(c->watches, c->n_watches + n + 1, sizeof *grown);
+	if (!grown) {
+		server_refuse(h, to, -ENOMEM, NULL, 0);
+		return;
+	}
+	c->watches = grown;
+	for (size_t i = 0; i < n; i++) {
+		const char *id = json_object_get_string(json_object_array_get_idx(array, i));
+
+		if (!id || !id_valid(id) || (c->n_watches > 0 && bsearch(id, grown, c->n_watches, ID_SIZE, compare_ids)))
+			continue;
+		memcpy(grown[c->n_watches++], id, ID_SIZE);
+		qsort(grown, c->n_watches, ID_SIZE, compare_ids);
+	}
+	server_reply(h, to, NULL);
+	/* What ended before it was watched would never change again. */
+	for (size_t i = 0; i < n; i++) {
+		const char *id = json_object_get_string(json_object_array_get_idx(array, i));
+
+		if (id && id_valid(id) && !live_find(h, id))
+			send_event(c, "changed", id);
+	}
+}
+
+static void
+on_unwatch(struct helper *h, struct message *m, struct reply_to to)
+{
+	struct connection *c = find_connection(h, to.connection);
+	json_object *array = NULL;
+
+	if (json_get_array(m->body, "ids", &array) < 0) {
+		server_refuse(h, to, -EINVAL, "ids is missing", 0);
+		return;
+	}
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
+		const char *id = json_object_get_string(json_object_array_get_idx(array, i));
+		char (*found)[ID_SIZE] = NULL;
+
+		if (id && id_valid(id) && c->n_watches > 0)
+			found = bsearch(id, c->watches, c->n_watches, ID_SIZE, compare_ids);
+		if (!found)
+			continue;
+		c->n_watches--;
+		memmove(found, found + 1, (size_t)(c->watches + c->n_watches - found) * ID_SIZE);
+	}
+	server_reply(h, to, NULL);
+}
+
+/* ---- requests ---- */
+
+static void
+on_hello(struct helper *h, struct message *m, struct reply_to to)
+{
+	struct connection *c = find_connection(h, to.connection);
+	struct jsonw w = jsonw_new();
+	json_object *versions = NULL, *body = NULL;
+	bool common = false;
+
+	if (json_get_array(m->body, "versions", &versions) == 0)
+		for (size_t i = 0; i < json_object_array_length(versions); i++)
+			common = common || json_object_get_int(json_object_array_get_idx(versions, i)) == PROTO_VERSION;
+	if (!common) {
+		jsonw_done(&w);
+		server_refuse(h, to, -EPROTONOSUPPORT, "no version in common", 0);
+		return;
+	}
+	c->greeted = true;
+	jsonw_int(&w, "version", PROTO_VERSION);
+	jsonw_string(&w, "release", PACKAGE_VERSION);
+	(void)jsonw_finish(&w, &body);
+	jsonw_done(&w);
+	server_reply(h, to, body);
+}
+
+static void
+on_queue(struct helper *h, struct message *m, struct reply_to to)
+{
+	struct jsonw w = jsonw_new();
+	json_object *body = NULL;
+
+	(void)m;
+	jsonw_int(&w, "queued", (int64_t)live_queued(h));
+	jsonw_int(&w, "running", (int64_t)live_running(h));
+	jsonw_int(&w, "slots", (int64_t)live_slots(h));
+	jsonw_int(&w, "queue_max", (int64_t)config_number(h->config, "helper", "queue_max"));
+	jsonw_bool(&w, "accepting", !h->draining && !h->stopped && !h->leaving);
+	jsonw_bool(&w, "draining", h->draining);
+	jsonw_bool(&w, "stopped", h->stopped);
+	jsonw_bool(&w, "expiry_held", expire_held(h));
+	jsonw_int(&w, "finished", (int64_t)expire_known(h));
+	(void)jsonw_finish(&w, &body);
+	jsonw_done(&w);
+	server_reply(h, to, body);
+}
+
+static void
+on_drain(struct helper *h, struct message *m, struct reply_to to)
+{
+	(void)m;
+	h->draining = true;
+	log_notice("draining: nothing is accepted until resume");
+	server_reply(h, to, NULL);
+}
+
+static void
+on_reload(struct helper *h, struct message *m, struct reply_to to)
+{
+	size_t faults = helper_reload(h);
+
+	(void)m;
+	if (faults > 0)
+		server_refuse(h, to, -EINVAL, "the configuration has faults, the old one stays; see the log", 0);
+	else
+		server_reply(h, to, NULL);
+}
+
+static void
+on_restart(struct helper *h, struct message *m, struct reply_to to)
+{
+	(void)m;
+	server_reply(h, to, NULL);
+	helper_leave(h, true);
+}
+
+/* Who may ask what. */
+static const struct request {
+	const char *op;
+	unsigned doors;
+	void (*handle)(struct helper *h, struct message *m, struct reply_to to);
+} requests[] = {
+	{ "hello", DOOR_GATE | DOOR_ADMIN, on_hello },
+	{ "may", DOOR_GATE, submit_may },
+	{ "submit", DOOR_GATE, submit_request },
+	{ "kill", DOOR_GATE | DOOR_ADMIN, kill_request },
+	{ "forget", DOOR_GATE | DOOR_ADMIN, forget_request },
+	{ "watch", DOOR_GATE, on_watch },
+	{ "unwatch", DOOR_GATE, on_unwatch },
+	{ "queue", DOOR_GATE | DOOR_ADMIN, on_queue },
+	{ "restart", DOOR_GATE | DOOR_ADMIN, on_restart },
+	{ "drain", DOOR_ADMIN, on_drain },
+	{ "resume", DOOR_ADMIN, resume_request },
+	{ "reload", DOOR_ADMIN, on_reload },
+};
+
+/* 0: go on, a negative errno: the connection is to be closed. */
+static int
+handle_message(struct connection *c, struct message *m)
+{
+	struct helper *h = c->server->helper;
+	struct reply_to to = { .connection = c->serial };
+	const char *op;
+
+	if (json_get_int(m->body, "n", &to.number) < 0 || json_get_string(m->body, "op", &op) < 0)
+		return -EBADMSG;
+	if (!c->greeted && strcmp(op, "hello") != 0)
+		return -EPROTO;
+	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+		const struct request *q = &requests[i];
+
+		if (strcmp(q->op, op) != 0)
+			continue;
+		if (!(q->doors & (unsigned)c->door))
+			server_refuse(h, to, -EPERM, "not on this socket", 0);
+		else if (m->n_fds > 0 && q->handle != submit_request)
+			server_refuse(h, to, -EINVAL, "superfluous descriptors", 0);
+		else
+			q->handle(h, m, to);
+		return 0;
+	}
+	server_refuse(h, to, -ENOSYS, "unknown request", 0);
+	return 0;
+}
+
+static int
+on_connection(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	struct connection *c = ctx;
+	scoped(message_done) struct message m = MESSAGE_INIT;
+	int r;
+
+	(void)source;
+	if ((events & EPOLLOUT) && c->resync) {
+		c->resync = false;
+		(void)sd_event_source_set_io_events(c->source, EPOLLIN);
+		send_event(c, "resync", NULL);
+	}
+	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		return 0;
+	r = message_receive(fd, &m, 0);
+	if (r == -EAGAIN)
+		return 0;
+	if (r > 0)
+		r = handle_message(c, &m);
+	else if (r == 0)
+		r = -ECONNRESET;
+	if (r < 0) {
+		if (r != -ECONNRESET)
+			log_warning("a connection is closed: %s", strerror(-r));
+		drop_connection(c);
+	}
+	return 0;
+}
+
+static bool
+peer_permitted(const struct helper *h, enum door door, uid_t uid)
+{
+	const struct accounts *a = &h->accounts;
+
+	if (a->shared && uid == a->own_uid)
+		return true;
+	if (uid == a->own_uid)
+		return false;	/* a tool that got out of its jail has this uid */
+	return door == DOOR_GATE ? uid == a->gate_uid : uid == a->admin_uid || uid == 0;
+}
+
+static int
+add_connection(struct listener *l, int fd)
+{
+	struct server *s = l->server;
+	struct connection *c = calloc(1, sizeof *c);
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->server = s;
+	c->fd = fd;
+	c->door = l->door;
+	c->serial = ++s->last_serial;
+	r = sd_event_add_io(s->helper->event, &c->source, fd, EPOLLIN, on_connection, c);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->next = s->connections;
+	s->connections = c;
+	s->n_connections++;
+	return 0;
+}
+
+static int
+on_listener(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	struct listener *l = ctx;
+	scoped(close_fd) int peer_fd = -EBADF;
+	uid_t uid = (uid_t)-1;
+	gid_t gid;
+	pid_t pid = 0;
+	int r;
+
+	(void)source;
+	(void)events;
+	peer_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (peer_fd < 0)
+		return 0;
+	r = message_peer(peer_fd, &uid, &gid, &pid);
+	if (r < 0 || !peer_permitted(l->server->helper, l->door, uid)) {
+		log_warning("process %d of uid %u may not ask on the %s socket", (int)pid, (unsigned)uid,
+		    l->door == DOOR_GATE ? "gate" : "admin");
+		return 0;
+	}
+	if (l->server->n_connections >= CONNECTIONS_MAX) {
+		log_warning("more than %d connections", CONNECTIONS_MAX);
+		return 0;
+	}
+	r = add_connection(l, peer_fd);
+	if (r == 0)
+		(void)take_fd(peer_fd);
+	return 0;
+}
+
+int
+server_new(struct helper *h, int gate_fd, int admin_fd, struct server **ret)
+{
+	struct server *s = calloc(1, sizeof *s);
+	int r = 0;
+
+	if (!s)
+		return -ENOMEM;
+	s->helper = h;
+	s->listeners[0] = (struct listener){ s, gate_fd, DOOR_GATE, NULL };
+	s->listeners[1] = (struct listener){ s, admin_fd, DOOR_ADMIN, NULL };
+	for (size_t i = 0; r >= 0 && i < 2; i++) {
+		struct listener *l = &s->listeners[i];
+
+		r = set_nonblock(l->fd, true);
+		if (r >= 0)
+			r = sd_event_add_io(h->event, &l->source, l->fd, EPOLLIN, on_listener, l);
+	}
+	if (r < 0) {
+		(void)server_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void
+server_take_sockets(struct server *s, int *ret_gate_fd, int *ret_admin_fd)
+{
+	for (size_t i = 0; i < 2; i++)
+		s->listeners[i].source = sd_event_source_disable_unref(s->listeners[i].source);
+	*ret_gate_fd = take_fd(s->listeners[0].fd);
+	*ret_admin_fd = take_fd(s->listeners[1].fd);
+}
+
+struct server *
+server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	while (s->connections)
+		drop_connection(s->connections);
+	for (size_t i = 0; i < 2; i++) {
+		(void)sd_event_source_disable_unref(s->listeners[i].source);
+		close_fd(&s->listeners[i].fd);
+	}
+	free(s);
+	return NULL;
+}

@@ -1,0 +1,390 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "basic/clock.h"
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "basic/proc.h"
+#include "basic/scoped.h"
+#include "helper/end.h"
+#include "helper/start.h"
+#include "spool/accept.h"
+#include "spool/redo.h"
+
+enum { HIGH_FD = 10 };	/* above the numbers that a supervisor is given */
+
+struct start {
+	struct task task;
+	struct live *live;
+	const struct spool *spool;
+	struct job_want want;
+	int job_fd;
+	int lock_fd;
+	struct job *job;
+	int error;
+};
+
+struct start_record {
+	struct write write;
+	struct helper *helper;
+	char id[ID_SIZE];	/* the job may be over by then */
+	unsigned attempt;
+};
+
+/* ---- following ---- */
+
+static int
+on_supervisor_ended(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	struct live *l = ctx;
+	siginfo_t info = { 0 };
+
+	(void)source;
+	(void)events;
+	/* ECHILD: an adopted one is somebody else's child. */
+	(void)waitid((idtype_t)P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+	l->source = sd_event_source_disable_unref(l->source);
+	close_fd(&l->pidfd);
+	close_fd(&l->control_fd);
+	look_at_job(l);
+	return 0;
+}
+
+void
+start_follow(struct live *l, int pidfd)
+{
+	int r;
+
+	l->pidfd = pidfd;
+	l->state = LIVE_RUNNING;
+	r = sd_event_add_io(l->helper->event, &l->source, pidfd, EPOLLIN, on_supervisor_ended, l);
+	if (r < 0)
+		log_error("job %s is not watched until a restart: %s", l->id, strerror(-r));
+	/* An adopted one whose kill was recorded but perhaps not signalled. */
+	if (l->kill_recorded)
+		l->kill_stored = false;
+	live_step(l);
+}
+
+/* ---- the plan ---- */
+
+static int
+copy_list(char *const *from, char ***ret)
+{
+	size_t n = 0;
+	char **list;
+
+	while (from && from[n])
+		n++;
+	list = calloc(n + 1, sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	*ret = list;
+	for (size_t i = 0; i < n; i++) {
+		list[i] = strdup(from[i]);
+		if (!list[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+make_plan(struct live *l, const struct job *job, enum plan_mode mode, struct plan **ret)
+{
+	struct helper *h = l->helper;
+	const struct tool *tool = tools_find(h->tools, job->tool);
+	scoped(free_plan) struct plan *p = plan_new();
+	int r;
+
+	if (!tool)
+		return -ENOENT;
+	if (!p)
+		return -ENOMEM;
+	memcpy(p->id, l->id, sizeof p->id);
+	p->attempt = l->attempt;
+	p->mode = mode;
+	p->jail = JAIL_BWRAP;
+	p->stdout_apart = tool->stdout_apart;
+	p->limits = job->limits;
+	p->kill_grace_usec = job->kill_grace_usec;
+	p->groups = h->spool->groups;
+	p->live = tool->live ? strdup(tool->live) : NULL;
+	p->bwrap = strdup(config_string(h->config, "helper", "bwrap"));
+	p->init = strdup(config_string(h->config, "helper", "init_program"));
+	p->inputs = calloc(job->n_inputs + 1, sizeof *p->inputs);
+	if (!p->bwrap || !p->init || !p->inputs || (tool->live && !p->live))
+		return -ENOMEM;
+	r = copy_list(job->argv, &p->argv);
+	if (r == 0)
+		r = copy_list(tool->environment, &p->env);
+	if (r == 0)
+		r = copy_list(tool->folders, &p->folders);
+	for (size_t i = 0; r == 0 && i < job->n_inputs; i++) {
+		p->inputs[i] = strdup(job->inputs[i].name);
+		r = p->inputs[i] ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+	*ret = take_ptr(p);
+	return 0;
+}
+
+/* ---- spawning ---- */
+
+/* posix_spawn's dup2 actions run one after the other: a source must not lie where an earlier one lands. */
+static int
+add_fd(posix_spawn_file_actions_t *actions, int fd, int as, int *ret_high)
+{
+	*ret_high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (*ret_high < 0)
+		return -errno;
+	return -posix_spawn_file_actions_adddup2(actions, *ret_high, as);
+}
+
+static int
+spawn(const char *program, const int fds[4], pid_t *ret_pid)
+{
+	static const int targets[4] = { PLAN_JOB_FD, PLAN_LOCK_FD, PLAN_CONTROL_FD, PLAN_PLAN_FD };
+	char *argv[] = { (char *)(uintptr_t)program, NULL };
+	char *env[] = { NULL, NULL };
+	int high[4] = { -EBADF, -EBADF, -EBADF, -EBADF };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	int r;
+
+	/* Sanitized builds want their options; nothing else of ours is for a supervisor. */
+	if (getenv("ASAN_OPTIONS")) {
+		static char options[512];
+
+		(void)snprintf(options, sizeof options, "ASAN_OPTIONS=%s", getenv("ASAN_OPTIONS"));
+		env[0] = options;
+	}
+	r = spawnattr_init_clean(&attr, 1);
+	if (r < 0)
+		return r;
+	r = -posix_spawn_file_actions_init(&actions);
+	if (r == 0) {
+		r = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+		if (r == 0)
+			r = -posix_spawn_file_actions_adddup2(&actions, 0, 1);
+		for (size_t i = 0; r == 0 && i < 4; i++)
+			r = add_fd(&actions, fds[i], targets[i], &high[i]);
+		if (r == 0)
+			r = -posix_spawn(ret_pid, program, &actions, &attr, argv, env);
+		(void)posix_spawn_file_actions_destroy(&actions);
+	}
+	(void)posix_spawnattr_destroy(&attr);
+	for (size_t i = 0; i < 4; i++)
+		close_fd(&high[i]);
+	return r;
+}
+
+int
+start_supervisor(struct live *l, const struct job *job, enum plan_mode mode, int *job_fd, int *lock_fd)
+{
+	scoped(free_plan) struct plan *plan = NULL;
+	scoped(free_ptr) char *text = NULL;
+	scoped(close_fd) int plan_fd = -EBADF;
+	scoped(close_fd) int ours = -EBADF;
+	scoped(close_fd) int theirs = -EBADF;
+	int pair[2], pidfd, r;
+	size_t len = 0;
+	pid_t pid = -1;
+
+	r = make_plan(l, job, mode, &plan);
+	if (r == 0)
+		r = plan_format(plan, &text, &len);
+	if (r < 0)
+		return r;
+	plan_fd = memory_file_sealed("plan", text, len);
+	if (plan_fd < 0)
+		return plan_fd;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	ours = pair[0];
+	theirs = pair[1];
+	r = spawn(config_string(l->helper->config, "helper", "run_program"), (int[]){ *job_fd, *lock_fd, theirs, plan_fd }, &pid);
+	if (r < 0)
+		return r;
+	/* Our child is not reaped before we do it: its pid is still its own. */
+	pidfd = pidfd_open_pid(pid);
+	if (pidfd < 0) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		return pidfd;
+	}
+	close_fd(job_fd);
+	close_fd(lock_fd);	/* from here on the supervisor's alone */
+	l->control_fd = take_fd(ours);
+	start_follow(l, pidfd);
+	return 0;
+}
+
+/* ---- the word ---- */
+
+static void
+give_word(struct live *l)
+{
+	if (l->control_fd >= 0)
+		(void)send(l->control_fd, PLAN_GO, strlen(PLAN_GO), MSG_NOSIGNAL);
+	close_fd(&l->control_fd);
+	server_changed(l->helper, l->id);
+}
+
+static void
+start_recorded(struct write *write, int result)
+{
+	struct start_record *s = task_owner(write, struct start_record, write);
+	struct helper *h = s->helper;
+	struct live *l = live_find(h, s->id);
+
+	if (result == 0)
+		writer_applied(h->writer, write->half);	/* state.json was written before */
+	else
+		helper_stop_accepting(h, result, "the journal");
+	if (l && l->attempt == s->attempt && l->state == LIVE_RUNNING) {
+		/* Without its record it must not begin: the closed socket tells the supervisor so, and the job is queued again. */
+		if (result == 0)
+			give_word(l);
+		else
+			close_fd(&l->control_fd);
+	}
+	free(s);
+	helper_check_leaving(h);
+}
+
+static void
+record_start(struct live *l, const struct job_want *want)
+{
+	struct start_record *s = calloc(1, sizeof *s);
+	struct redo_record record = { .type = REDO_START };
+	scoped(free_ptr) char *text = NULL;
+	size_t len = 0;
+	void *data = NULL;
+	int r = s ? want_format(want, &text, &len) : -ENOMEM;
+
+	if (r == 0) {
+		record.text = text;
+		record.text_len = len;
+		memcpy(record.id, l->id, sizeof record.id);
+		r = redo_encode(&record, &data, &s->write.len);
+	}
+	if (r < 0) {
+		log_error("job %s: its start cannot be recorded: %s", l->id, strerror(-r));
+		free(s);
+		close_fd(&l->control_fd);
+		return;
+	}
+	s->write.data = data;
+	s->write.deadline_mono_usec = USEC_INFINITY;
+	s->write.done = start_recorded;
+	s->helper = l->helper;
+	memcpy(s->id, l->id, sizeof s->id);
+	s->attempt = l->attempt;
+	writer_add(l->helper->writer, &s->write);
+}
+
+/* ---- starting ---- */
+
+static void
+prepare(struct task *task)
+{
+	struct start *s = task_owner(task, struct start, task);
+	int r = 0;
+
+	s->job_fd = r = spool_open_job(s->spool, s->live->id);
+	if (r >= 0)
+		s->lock_fd = r = job_lock(s->job_fd);
+	if (r >= 0)
+		r = job_load(s->job_fd, &s->job);
+	if (r >= 0)
+		r = accept_drop_work(s->spool, s->live->id);
+	if (r >= 0)
+		r = want_store(s->job_fd, s->spool->groups, &s->want);
+	s->error = r < 0 ? r : 0;
+}
+
+static void
+refuse_start(struct start *s, const char *message)
+{
+	struct job_result result = { .attempt = s->want.attempt, .verdict = VERDICT_REFUSED, .exit_code = -1 };
+
+	log_error("job %s: %s: %s", s->live->id, message, strerror(-s->error));
+	(void)strncpy(result.message, message, sizeof result.message - 1);
+	end_job(s->live, take_fd(s->job_fd), take_fd(s->lock_fd), &result);
+}
+
+static void
+act_on_prepared(struct start *s)
+{
+	struct live *l = s->live;
+
+	if (s->error == -EWOULDBLOCK || s->error == -EBADMSG || s->error == -ENOENT) {
+		/* Somebody has the lock, or the record is damaged: the look knows what to do. */
+		close_fd(&s->lock_fd);
+		look_at_job(l);
+		return;
+	}
+	if (l->kill_recorded) {
+		struct job_result result = { .verdict = VERDICT_KILLED, .exit_code = -1 };
+
+		memcpy(result.by, l->by, sizeof result.by);
+		end_job(l, take_fd(s->job_fd), take_fd(s->lock_fd), &result);
+		return;
+	}
+	if (s->error < 0) {
+		refuse_start(s, "it could not be prepared");
+		return;
+	}
+	l->attempt = s->want.attempt;
+	s->error = start_supervisor(l, s->job, PLAN_RUN, &s->job_fd, &s->lock_fd);
+	if (s->error < 0)
+		refuse_start(s, s->error == -ENOENT ? "its tool, or the supervisor, is not there any more" :
+		    "no supervisor could be started");
+	else if (s->job->twice)
+		give_word(l);
+	else
+		record_start(l, &s->want);
+}
+
+static void
+prepared(struct task *task)
+{
+	struct start *s = task_owner(task, struct start, task);
+
+	live_set_busy(s->live, false);
+	act_on_prepared(s);
+	close_fd(&s->job_fd);
+	close_fd(&s->lock_fd);
+	(void)job_free(s->job);
+	free(s);
+}
+
+void
+start_job(struct live *l)
+{
+	struct helper *h = l->helper;
+	struct start *s = calloc(1, sizeof *s);
+
+	l->state = LIVE_STARTING;
+	if (!s) {
+		look_at_job(l);
+		return;
+	}
+	s->task.work = prepare;
+	s->task.done = prepared;
+	s->live = l;
+	s->spool = h->spool;
+	s->job_fd = s->lock_fd = -EBADF;
+	s->want = (struct job_want){ .want = WANT_START, .attempt = l->attempt + 1, .at_usec = clock_wall() };
+	memcpy(s->want.boot, h->boot, sizeof s->want.boot);
+	live_set_busy(l, true);
+	offload_run(h->io, &s->task);
+}
