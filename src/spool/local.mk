@@ -8,6 +8,8 @@ libspool_a_SOURCES = \
 	src/spool/job.c src/spool/job.h \
 	src/spool/layout.c src/spool/layout.h \
 	src/spool/record.c src/spool/record.h src/spool/record_internal.h \
+	src/spool/redo.c src/spool/redo.h src/spool/redo_internal.h \
+	src/spool/redo_record.c \
 	src/spool/replay.c \
 	src/spool/result.c \
 	src/spool/spool_internal.h

@@ -45,11 +45,12 @@ struct redo_record {
 enum { REDO_RECORD_MAX = 1024 * 1024, REDO_BYTES_MIN = 4 * 1024 * 1024 };
 
 /* One record as the bytes that redo_append takes; epoch, sequence number and checksum are filled in there. The caller frees.
- * -E2BIG: over REDO_RECORD_MAX. */
+ * -E2BIG: over REDO_RECORD_MAX; -EINVAL: no id, or more blobs than INPUTS_MAX. */
 int redo_encode(const struct redo_record *r, void **ret_data, size_t *ret_len);
 
 /* Opens the file `redo` of the spool, or makes it (bytes long, at least REDO_BYTES_MIN, zeros really written and flushed).
- * An existing file keeps its size. -EBADMSG: not a journal (a torn record at its end is none of that); -EPROTONOSUPPORT. */
+ * An existing file keeps its size. -EBADMSG: not a journal, or one whose acknowledged records
+ * were damaged where a power cut cannot do it (a torn record at its end is none of that); -EPROTONOSUPPORT. */
 int redo_open(const struct spool *s, uint64_t bytes, struct redo **ret);
 struct redo *redo_free(struct redo *r);
 static inline void free_redo(struct redo **r) { *r = redo_free(*r); }
@@ -57,11 +58,13 @@ static inline void free_redo(struct redo **r) { *r = redo_free(*r); }
 /* Calls f for each valid record, oldest first; the record and what it points to live until f returns. Stops at f's first
  * negative result and returns it; else the number of records. Before the first append only. */
 int64_t redo_replay(struct redo *r, int (*f)(const struct redo_record *record, void *ctx), void *ctx);
-/* After the replay's effects are flushed: both halves are free again. Nothing is written. */
+/* After the replay's effects are flushed: both halves are free again. Nothing is written. Until then a journal that had records
+ * takes no new one (-EAGAIN). */
 int redo_reset(struct redo *r);
 
 /* Puts encoded records at the end, unflushed; each goes whole into one half. *ret_half (0 or 1) tells into which the last one
- * went. -EAGAIN: this half is full and the other not released yet; the records before it are in (ret_done counts them).
+ * went. -EAGAIN: this half is full and the other not released yet; the records before it are in (ret_done counts them,
+ * and redo_flush makes them durable). A call that changes halves flushes twice, once in every few megabytes.
  * A failed write is final: every later call returns the same errno. */
 int redo_append(struct redo *r, const void *const *records, const size_t *lens, size_t n, size_t *ret_done, int *ret_half);
 /* fdatasync(2). After a failure every later append and flush returns that errno: a failed flush is never repeated. */
