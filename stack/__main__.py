@@ -65,8 +65,10 @@ def open_stack(state, wanted):
 
 
 def up(args):
-    build_dir = os.environ.get("SPOOLGATE_BUILD") or os.path.join(SOURCE, "build")
-    build.build(SOURCE, build_dir)
+    build_dir = os.environ.get("SPOOLGATE_BUILD")	# somebody's own build, taken as it is
+    if not build_dir:
+        build_dir = os.path.join(SOURCE, "build/quickstart")
+        build.build(SOURCE, build_dir)
     state = folder.prepare(args.state)
     with Lock(state):
         stack = open_stack(state, wanted_options(args))

@@ -20,29 +20,29 @@ def _run(args, cwd, log):
         raise StackError("\n".join(tail) + f"\n{' '.join(map(str, args))} failed; all of it is in {log}")
 
 
-def _digest(source):
+def digest(source):
     """Of everything autoreconf reads: times mean nothing in a fresh clone."""
-    digest = hashlib.sha256()
+    own = hashlib.sha256()
     for path in sorted({source / "configure.ac", source / "Makefile.am", *source.glob("*/*.mk"), *source.glob("src/**/*.mk"),
                         *source.glob("tests/**/*.mk")}):
-        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+        own.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
+    return own.hexdigest()
 
 
 def build(source, build_dir):
     """Configures and builds what is missing or old. Several may ask at once."""
     source, build_dir = Path(source), Path(build_dir)
-    build_dir.mkdir(exist_ok=True)
+    build_dir.mkdir(parents=True, exist_ok=True)
     with open(build_dir / ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp, log, digest = build_dir / ".configured", build_dir / "build.log", _digest(source)
+        stamp, log, wanted = build_dir / ".configured", build_dir / "build.log", digest(source)
         log.write_bytes(b"")
-        if not stamp.exists() or stamp.read_text() != digest or not (build_dir / "config.status").exists():
+        if not stamp.exists() or stamp.read_text() != wanted or not (build_dir / "config.status").exists():
             print("Building spoolgate ...", file=sys.stderr)
             if not (source / "configure").exists() or (source / ".git").exists():	# a release tarball brings it
                 _run(["autoreconf", "-i"], source, log)
             _run([source / "configure", "-q"], build_dir, log)
-            stamp.write_text(digest)
+            stamp.write_text(wanted)
         _run(["make", "-s", f"-j{os.cpu_count() or 1}"], build_dir, log)
 
 

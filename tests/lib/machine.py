@@ -38,7 +38,7 @@ def need_root():
 
 
 def build_dir():
-    return os.environ.get("SPOOLGATE_BUILD") or os.path.join(ROOT, "build")
+    return os.environ.get("SPOOLGATE_BUILD") or os.path.join(ROOT, "build/gcc")
 
 
 def sanitized():
