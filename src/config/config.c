@@ -263,7 +263,7 @@ find(const struct config *c, const char *section, const char *name, const struct
 			*ret_key = &keys[i];
 			return &c->values[i];
 		}
-	assert(!"a key that stands in the table");
+	assert(0 && "a key that stands in the table");
 	abort();
 }
 
