@@ -345,6 +345,14 @@ redo_open(const struct spool *s, uint64_t bytes, struct redo **ret)
 }
 
 int
+redo_renew(const struct spool *s, uint64_t bytes, struct redo **ret)
+{
+	int n = create_file(s, bytes);
+
+	return n < 0 ? n : open_file(s, O_RDWR, ret);
+}
+
+int
 redo_open_read(const struct spool *s, struct redo **ret)
 {
 	int n = open_file(s, O_RDONLY, ret);

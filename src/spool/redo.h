@@ -52,6 +52,9 @@ int redo_encode(const struct redo_record *r, void **ret_data, size_t *ret_len);
  * An existing file keeps its size. -EBADMSG: not a journal, or one whose acknowledged records
  * were damaged where a power cut cannot do it (a torn record at its end is none of that); -EPROTONOSUPPORT. */
 int redo_open(const struct spool *s, uint64_t bytes, struct redo **ret);
+/* A new, empty journal in place of the old one, which whoever has it open still has: after a failed flush, once everything that
+ * was acknowledged is in the spool and flushed. Errors as redo_open; the old one stays then. */
+int redo_renew(const struct spool *s, uint64_t bytes, struct redo **ret);
 struct redo *redo_free(struct redo *r);
 static inline void free_redo(struct redo **r) { *r = redo_free(*r); }
 
