@@ -109,6 +109,8 @@ queue_again(struct look *k, bool began)
 	if (k->error == 0)
 		k->error = want_store(k->job_fd, k->spool->groups, &k->want);
 	k->found = k->error < 0 ? FOUND_ERROR : FOUND_QUEUED;
+	if (began)
+		k->live->vain_starts = 0;
 }
 
 /* It began, nobody watches it any more, and no verdict is there. */
@@ -265,7 +267,13 @@ act_on_look(struct look *k)
 		start_follow(l, take_fd(k->pidfd));
 		break;
 	case FOUND_QUEUED:
-		live_enqueue(l);
+		if (l->vain_starts >= START_TRIES) {
+			set_verdict(k, VERDICT_REFUSED, "its supervisor ended before the tool began, again and again");
+			log_error("job %s: %s", l->id, k->result.message);
+			end_job(l, -EBADF, -EBADF, &k->result);
+		} else {
+			live_enqueue(l);
+		}
 		break;
 	case FOUND_ENDED:
 		finish_walk(k);

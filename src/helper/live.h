@@ -22,7 +22,7 @@ enum live_state {
 	LIVE_ENDING,	/* the helper itself writes the verdict */
 };
 
-enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3 };
+enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3, START_TRIES = 3 };
 
 struct live {
 	struct helper *helper;
@@ -30,6 +30,7 @@ struct live {
 	uint64_t accepted_usec;
 	enum live_state state;
 	unsigned attempt;	/* of the last start */
+	unsigned vain_starts;	/* supervisors that ended before the tool began, one after the other */
 	unsigned finish_tries;	/* supervisors that died in the walk */
 	bool busy;
 	bool in_queue;

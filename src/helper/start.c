@@ -223,6 +223,8 @@ start_supervisor(struct live *l, const struct job *job, enum plan_mode mode, int
 	close_fd(job_fd);
 	close_fd(lock_fd);	/* from here on the supervisor's alone */
 	l->control_fd = take_fd(ours);
+	if (mode == PLAN_RUN)
+		l->vain_starts++;
 	start_follow(l, pidfd);
 	return 0;
 }
