@@ -1,0 +1,5 @@
+dist_man_MANS += \
+	man/spoolgate.1 \
+	man/spoolgate.conf.5 \
+	man/spoolgate-tool.5 \
+	man/spoolgated.8
