@@ -1,0 +1,50 @@
+/* gate.h - what all requests of one worker process share. */
+#ifndef SPOOLGATE_GATE_GATE_H
+#define SPOOLGATE_GATE_GATE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "basic/id.h"
+#include "config/config.h"
+#include "gate/service.h"
+#include "spool/layout.h"
+
+struct waiting;
+
+struct gate {
+	char *spool_path;
+	char *helper_path;	/* the helper's socket for the gate */
+	char *state_path;	/* folder for large inputs and databases; NULL: none */
+	unsigned workers, threads;
+	unsigned waits_max, waits_owner_max;
+	uint64_t drain_usec;
+	const struct service *const *services;
+	size_t n_services;
+	void **service_states;	/* beside services */
+	struct waiting *waiting;	/* NULL: this process has no waiting thread */
+
+	pthread_mutex_t lock;	/* of what follows */
+	struct spool *spool;	/* opened when it first exists; then never changed */
+	struct job_door *doors;	/* a small cache of whose job an id is */
+};
+
+/* config is used here only. */
+int gate_new(const struct config *config, const struct service *const *services, size_t n_services, struct gate **ret);
+struct gate *gate_free(struct gate *g);	/* accepts NULL, always returns NULL */
+static inline void free_gate(struct gate **g) { *g = gate_free(*g); }
+
+/* The spool, opened now if it is there by now. As spool_open(): -ENOENT where the helper has not made it yet. */
+int gate_spool(struct gate *g, const struct spool **ret);
+
+/* Opens the folder of a job that came in through this service's door. -ENOENT: no such job, or another door's; -EAGAIN: there is
+ * no spool yet. The door stands
+ * in job.json, which never changes: it is read once and remembered. */
+int gate_open_job(struct gate *g, const char *service, const char id[ID_SIZE]);
+
+/* An input as the helper takes it: a sealed memory file up to GATE_MEMORY_MAX bytes, else an unlinked file of the state folder.
+ * Returns the descriptor. -ENOSPC, ... */
+enum { GATE_MEMORY_MAX = 1024 * 1024 };
+int gate_input_file(const struct gate *g, const char *name, const void *data, size_t len);
+
+#endif

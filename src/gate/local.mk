@@ -1,0 +1,25 @@
+# The FastCGI program. Everything but main.c is a library, for the tests.
+noinst_LIBRARIES += libgate.a
+libgate_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(FCGI_CFLAGS) $(SYSTEMD_CFLAGS)
+libgate_a_SOURCES = \
+	src/gate/api_stableconfigs.c \
+	src/gate/api_stableconfigs_problem.c src/gate/api_stableconfigs_problem.h \
+	src/gate/body.c src/gate/body.h \
+	src/gate/cors.c src/gate/cors.h \
+	src/gate/exchange.c src/gate/exchange.h \
+	src/gate/gate.c src/gate/gate.h \
+	src/gate/keeper.c src/gate/keeper.h \
+	src/gate/number.c src/gate/number.h \
+	src/gate/request.c src/gate/request.h \
+	src/gate/response.c src/gate/response.h \
+	src/gate/router.c src/gate/router.h \
+	src/gate/service.h \
+	src/gate/services.c \
+	src/gate/waiting.c src/gate/waiting.h \
+	src/gate/worker.c src/gate/worker.h
+GATE_LIBS = libgate.a libproto.a libspool.a $(CONFIG_LIBS) $(BASIC_LIBS) $(FCGI_LIBS) $(SYSTEMD_LIBS) -lm
+
+pkglibexec_PROGRAMS += spoolgate.fcgi
+spoolgate_fcgi_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+spoolgate_fcgi_SOURCES = src/gate/main.c
+spoolgate_fcgi_LDADD = $(GATE_LIBS)

@@ -1,0 +1,9 @@
+#include "config.h"
+
+
+#include "gate/service.h"
+
+const struct service *const services[] = {
+	&stableconfigs_service,
+};
+const size_t n_services = sizeof services / sizeof services[0];
