@@ -54,16 +54,16 @@ log_line(int priority, const char *format, ...)
 	else if (log_program)
 		n = snprintf(line, sizeof line, "%.64s: ", log_program);
 	len = n > 0 ? (size_t)n : 0;
-	errno = saved;	/* for %m */
 	va_start(ap, format);
 	n = vsnprintf(line + len, sizeof line - len, format, ap);
 	va_end(ap);
 	if (n > 0)
 		len += (size_t)n;
-	if (len > LINE_MAX_BYTES - 1)
+	if (len > LINE_MAX_BYTES - 1) {
 		len = LINE_MAX_BYTES - 1;
-	while (len > 0 && len == LINE_MAX_BYTES - 1 && ((unsigned char)line[len] & 0xc0) == 0x80)
-		len--;
+		while (len > 0 && ((unsigned char)line[len] & 0xc0) == 0x80)	/* not within a character */
+			len--;
+	}
 	clean(line, len);
 	line[len++] = '\n';
 	while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)

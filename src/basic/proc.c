@@ -153,7 +153,8 @@ spawnattr_init_clean(posix_spawnattr_t *ret_attr, int session)
 	if (r != 0)
 		return -r;
 	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
+	/* sigfillset() would leave out the C library's own two signals, which posix_spawn(3) then sets to be ignored. */
+	memset(&all, 0xff, sizeof all);
 	r = posix_spawnattr_setflags(ret_attr, (short)flags);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(ret_attr, &none);

@@ -1,0 +1,124 @@
+#include "config.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "basic/clock.h"
+#include "unit.h"
+
+enum { OFFSET_SEC = -86400 };
+
+static uint64_t
+real_usec(void)
+{
+	struct timespec ts = { 0 };
+
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &ts), 0);
+	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void
+assert_offset(int64_t usec)
+{
+	uint64_t before = real_usec(), now = clock_wall(), after = real_usec();
+
+	assert_true(now >= before + (uint64_t)usec);
+	assert_true(now <= after + (uint64_t)usec);
+}
+
+static void
+test_clock_wall_takes_its_offset_from_the_environment(void **state)
+{
+	(void)state;
+	assert_offset(OFFSET_SEC * (int64_t)USEC_PER_SEC);
+}
+
+static void
+test_clock_wall_reads_the_environment_once(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("SPOOLGATE_CLOCK_OFFSET", "5000000", 1), 0);
+	assert_offset(OFFSET_SEC * (int64_t)USEC_PER_SEC);
+}
+
+static void
+test_clock_shift_adds_to_the_offset(void **state)
+{
+	(void)state;
+	clock_shift(3600 * (int64_t)USEC_PER_SEC);
+	assert_offset((OFFSET_SEC + 3600) * (int64_t)USEC_PER_SEC);
+	clock_shift(-3600 * (int64_t)USEC_PER_SEC);
+	assert_offset(OFFSET_SEC * (int64_t)USEC_PER_SEC);
+}
+
+static void
+test_clock_wall_stops_at_1970(void **state)
+{
+	int64_t far = -200LL * 365 * 86400 * (int64_t)USEC_PER_SEC;
+
+	(void)state;
+	clock_shift(far);
+	assert_true(clock_wall() == 0);
+	clock_shift(-far);
+	assert_offset(OFFSET_SEC * (int64_t)USEC_PER_SEC);
+}
+
+static void
+test_clock_mono_is_boot_time_without_the_offset(void **state)
+{
+	struct timespec ts = { 0 };
+	uint64_t boot = 0, now = 0;
+
+	(void)state;
+	assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &ts), 0);
+	boot = (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+	now = clock_mono();
+	assert_true(now >= boot && now < boot + 60 * USEC_PER_SEC);
+	assert_true(clock_mono() >= now);
+}
+
+static void
+assert_format(uint64_t usec, const char *text)
+{
+	char got[CLOCK_TEXT_SIZE] = { 0 };
+
+	clock_format(usec, got);
+	assert_string_equal(got, text);
+	assert_int_equal(strlen(got), CLOCK_TEXT_SIZE - 1);
+}
+
+static void
+test_clock_format_writes_rfc3339(void **state)
+{
+	(void)state;
+	assert_format(0, "1970-01-01T00:00:00.000000Z");
+	assert_format(951782400000001, "2000-02-29T00:00:00.000001Z");
+	assert_format(1795644535123456, "2026-11-25T22:08:55.123456Z");
+}
+
+static void
+test_clock_format_stops_at_the_year_9999(void **state)
+{
+	(void)state;
+	assert_format(UINT64_MAX, "9999-12-31T23:59:59.999999Z");
+	assert_format(253402300799999999, "9999-12-31T23:59:59.999999Z");
+	assert_format(253402300799999998, "9999-12-31T23:59:59.999998Z");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clock_wall_takes_its_offset_from_the_environment),
+		cmocka_unit_test(test_clock_wall_reads_the_environment_once),
+		cmocka_unit_test(test_clock_shift_adds_to_the_offset),
+		cmocka_unit_test(test_clock_wall_stops_at_1970),
+		cmocka_unit_test(test_clock_mono_is_boot_time_without_the_offset),
+		cmocka_unit_test(test_clock_format_writes_rfc3339),
+		cmocka_unit_test(test_clock_format_stops_at_the_year_9999),
+	};
+
+	if (setenv("SPOOLGATE_CLOCK_OFFSET", "-86400", 1) < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
