@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -74,8 +75,9 @@ static void
 add_text(struct jsonw *w, const char *key, const char *text, size_t size)
 {
 	char copy[256];
-	size_t len = strnlen(text, size < sizeof copy ? size : sizeof copy - 1);
+	size_t len = strnlen(text, size - 1);	/* with its NUL it fits into the array that reads it */
 
+	assert(size <= sizeof copy);
 	memcpy(copy, text, len);
 	copy[len] = '\0';
 	if (!utf8_valid(copy, len)) {
