@@ -174,54 +174,49 @@ scarcest(const struct feeding *f)
 	return best;
 }
 
-/* Starts from all blocks but those of outside and peels; true if nothing is left. */
+/* Starts from all blocks but the heads and peels; true if nothing is left. */
 static bool
-all_starve(struct feeding *f, const bool *outside)
+all_starve(struct feeding *f, const bool *head)
 {
 	for (size_t b = 0; b < f->nblocks; b++)
 		if (f->in[b])
 			put_in(f, b, false);
 	for (size_t b = 0; b < f->nblocks; b++)
-		if (!outside[b])
+		if (!head[b])
 			put_in(f, b, true);
 	return peel(f) == 0;
 }
 
-/* Looking for a smaller set outside is quadratic and more; it is not worth more than this. */
+/* Looking for fewer heads is quadratic and more; it is not worth more than this. */
 enum { SHRINK_BLOCKS_MAX = 600 };
 
-int
-bound_polymers(const struct network *net, const struct component *comp, int64_t *ret_lower, int64_t *ret_upper)
+/* Marks blocks as heads until the rest starves, then takes back what the rest can do with. */
+static void
+choose_heads(struct feeding *f, bool *head)
 {
-	scoped(feeding_done) struct feeding f = { 0 };
-	scoped(free_ptr) bool *outside = calloc(comp->nblocks, sizeof *outside);
-	int64_t n = comp->nblocks, upper = 0, joins = 0;
-	int r;
+	for (size_t b = 0; b < f->nblocks; b++)
+		put_in(f, b, true);
+	while (peel(f) > 0) {
+		size_t b = scarcest(f);
 
-	if (!outside)
-		return -ENOMEM;
-	r = feeding_init(&f, net, comp);
-	if (r < 0)
-		return r;
-	for (size_t b = 0; b < f.nblocks; b++)
-		put_in(&f, b, true);
-	while (peel(&f) > 0) {
-		size_t b = scarcest(&f);
-
-		outside[b] = true;
-		put_in(&f, b, false);
-		upper++;
+		head[b] = true;
+		put_in(f, b, false);
 	}
-	for (size_t b = f.nblocks; b-- > 0 && f.nblocks <= SHRINK_BLOCKS_MAX;) {
-		if (!outside[b])
+	for (size_t b = f->nblocks; b-- > 0 && f->nblocks <= SHRINK_BLOCKS_MAX;) {
+		if (!head[b])
 			continue;
-		outside[b] = false;
-		if (all_starve(&f, outside))
-			upper--;
-		else
-			outside[b] = true;
+		head[b] = false;
+		if (!all_starve(f, head))
+			head[b] = true;
 	}
-	/* each bond joins two at most, and those within one block none */
+}
+
+/* How many joins the bonds can make at most: one each, and none where a type is all within one block. */
+static int64_t
+count_joins(const struct network *net, const struct component *comp)
+{
+	int64_t joins = 0;
+
 	for (size_t t = 0; t < comp->ntypes; t++) {
 		const struct site_type *type = &net->types[comp->types[t]];
 		uint32_t b = net->monomers[net->sites[type->sites[0][0]].monomer].block;
@@ -233,7 +228,50 @@ bound_polymers(const struct network *net, const struct component *comp, int64_t 
 		if (!inside)
 			joins += (int64_t)type->count[type->limiting];
 	}
-	*ret_lower = n - joins > 1 ? n - joins : 1;
-	*ret_upper = upper > *ret_lower ? upper : *ret_lower;
+	return joins;
+}
+
+static int
+bound_component(struct network *net, struct component *comp)
+{
+	scoped(feeding_done) struct feeding f = { 0 };
+	scoped(free_ptr) bool *head = calloc(comp->nblocks, sizeof *head);
+	scoped(free_ptr) uint32_t *number = calloc(comp->nblocks, sizeof *number);
+	int64_t joins = count_joins(net, comp);
+	uint32_t next = 0;
+	int r;
+
+	if (!head || !number)
+		return -ENOMEM;
+	r = feeding_init(&f, net, comp);
+	if (r < 0)
+		return r;
+	choose_heads(&f, head);
+	for (uint32_t b = 0; b < comp->nblocks; b++)
+		if (head[b])
+			number[b] = next++;
+	comp->nheads = next;
+	for (uint32_t b = 0; b < comp->nblocks; b++)
+		if (!head[b])
+			number[b] = next++;
+	for (size_t i = 0; i < comp->nmonomers; i++) {
+		struct monomer *m = &net->monomers[comp->monomers[i]];
+
+		m->block = number[m->block];
+	}
+	comp->lower = (int64_t)comp->nblocks - joins > 1 ? (int64_t)comp->nblocks - joins : 1;
+	comp->upper = comp->nheads;
+	return 0;
+}
+
+int
+bound_network(struct network *net)
+{
+	for (size_t c = 0; c < net->ncomponents; c++) {
+		int r = net->components[c].pairings > 1 ? bound_component(net, &net->components[c]) : 0;
+
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }

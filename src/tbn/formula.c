@@ -23,9 +23,9 @@ static int
 check_size(const struct formula *f)
 {
 	const struct component *comp = f->comp;
-	uint64_t n = comp->nblocks, levels = (uint64_t)(f->options.kmax - f->options.kmin + 1);
-	uint64_t slack = n - (uint64_t)f->options.kmin + 1;
-	uint64_t counter = n * (levels < slack ? levels : slack) + n;
+	uint64_t n = comp->nblocks, heads = comp->nheads, levels = (uint64_t)(f->options.kmax - f->options.kmin + 1);
+	uint64_t slack = heads - (uint64_t)f->options.kmin + 1;
+	uint64_t counter = heads * (levels < slack ? levels : slack) + heads;
 
 	if (n > BLOCKS_MAX)
 		return -EFBIG;
@@ -33,7 +33,7 @@ check_size(const struct formula *f)
 		if (f->net->types[comp->types[t]].count[0] > UINT16_MAX || f->net->types[comp->types[t]].count[1] > UINT16_MAX)
 			return -EFBIG;
 	/* each pair: itself, two chains of at most three clauses each, an edge; ordering clauses are quadratic in a side */
-	if (4 * comp->pairs + n * n / 2 + counter > VARS_MAX || 8 * comp->pairs + 2 * counter > CLAUSES_MAX)
+	if (4 * comp->pairs + n * heads + counter > VARS_MAX || 8 * comp->pairs + 2 * counter > CLAUSES_MAX)
 		return -EFBIG;
 	return 0;
 }
@@ -132,7 +132,7 @@ add_spread(struct formula *f, const struct edge *e, uint32_t from, uint32_t to, 
 	if (e->literal != 0)
 		sat_add(&f->sat, -e->literal);
 	sat_add(&f->sat, -label_var(f, from, r));
-	if (r <= to)
+	if (r < labels_of(f, to))
 		sat_add(&f->sat, label_var(f, to, r));
 	sat_add(&f->sat, 0);
 }
@@ -143,32 +143,32 @@ add_labels(struct formula *f)
 	uint64_t clauses = 0;
 
 	for (size_t i = 0; i < f->nedges; i++)
-		clauses += (uint64_t)f->edges[i].x + f->edges[i].y;
+		clauses += (uint64_t)labels_of(f, f->edges[i].x) + labels_of(f, f->edges[i].y);
 	f->lazy = clauses > f->options.eager_max;
 	for (size_t i = 0; i < f->nedges && !f->lazy; i++) {
 		const struct edge *e = &f->edges[i];
 
-		for (uint32_t r = 0; r <= e->y; r++)
+		for (uint32_t r = 0; r < labels_of(f, e->y); r++)
 			add_spread(f, e, e->y, e->x, r);
-		for (uint32_t r = 0; r <= e->x; r++)
+		for (uint32_t r = 0; r < labels_of(f, e->x); r++)
 			add_spread(f, e, e->x, e->y, r);
 	}
 	if (!f->full_labels)
 		return;
 	for (uint32_t y = 0; y < f->comp->nblocks; y++) {
-		for (uint32_t r = 0; r <= y; r++)
+		for (uint32_t r = 0; r < labels_of(f, y); r++)
 			sat_add(&f->sat, label_var(f, y, r));
 		sat_add(&f->sat, 0);
-		for (uint32_t r = 0; r < y; r++)
+		for (uint32_t r = 0; r < y && r < f->comp->nheads; r++)
 			sat_clause2(&f->sat, -label_var(f, y, r), label_var(f, r, r));
 	}
 }
 
-/* at(i, k): at least k of the first i blocks are the earliest of their polymers; only what level(kmin) .. level(kmax) lead to. */
+/* at(i, k): at least k of the first i heads are the least blocks of their polymers; only what level(kmin) .. level(kmax) lead to. */
 static int
 add_counter(struct formula *f)
 {
-	int64_t n = f->comp->nblocks, kmin = f->options.kmin, kmax = f->options.kmax, width = kmax + 2;
+	int64_t n = f->comp->nheads, kmin = f->options.kmin, kmax = f->options.kmax, width = kmax + 2;
 	scoped(free_ptr) int *above = calloc((size_t)width, sizeof *above), *below = calloc((size_t)width, sizeof *below);
 
 	if (!above || !below)
@@ -177,7 +177,7 @@ add_counter(struct formula *f)
 	for (int64_t k = kmin; k <= kmax; k++)
 		above[k] = level_var(f, k);
 	for (int64_t i = n; i > 0; i--) {
-		int earliest = label_var(f, (uint32_t)(i - 1), (uint32_t)(i - 1));
+		int least = label_var(f, (uint32_t)(i - 1), (uint32_t)(i - 1));
 		int *swap;
 
 		for (int64_t k = 0; k <= kmax; k++)
@@ -185,7 +185,7 @@ add_counter(struct formula *f)
 		for (int64_t k = 1; k <= kmax; k++) {
 			if (above[k] == 0)
 				continue;
-			/* at(i, k) needs at(i - 1, k - 1), and at(i - 1, k) or block i; at(i - 1, k) is false for k > i - 1 */
+			/* at(i, k) needs at(i - 1, k - 1), and at(i - 1, k) or head i; at(i - 1, k) is false for k > i - 1 */
 			if (k <= i - 1 && below[k] == 0)
 				below[k] = sat_new_var(&f->sat);
 			if (k > 1 && k - 1 <= i - 1 && below[k - 1] == 0)
@@ -193,7 +193,7 @@ add_counter(struct formula *f)
 			sat_add(&f->sat, -above[k]);
 			if (k <= i - 1)
 				sat_add(&f->sat, below[k]);
-			sat_add(&f->sat, earliest);
+			sat_add(&f->sat, least);
 			sat_add(&f->sat, 0);
 			if (k > 1)
 				sat_clause2(&f->sat, -above[k], below[k - 1]);
@@ -225,7 +225,7 @@ formula_open(struct formula *f, const struct network *net, const struct componen
 
 		f->pair_base[t] = sat_new_vars(&f->sat, (int)(type->count[0] * type->count[1]));
 	}
-	f->label_base = sat_new_vars(&f->sat, (int)((uint64_t)comp->nblocks * (comp->nblocks + 1) / 2));
+	f->label_base = sat_new_vars(&f->sat, label_var(f, comp->nblocks, 0));
 	for (size_t t = 0; t < comp->ntypes; t++) {
 		r = add_matching(f, t);
 		if (r < 0)
@@ -279,8 +279,8 @@ bond_var(const struct formula *f, uint32_t a, uint32_t b)
 static uint64_t
 refine(struct formula *f)
 {
-	uint64_t added = 0, n = f->comp->nblocks;
-	scoped(free_ptr) bool *label = calloc(n * (n + 1) / 2, sizeof *label);
+	uint64_t added = 0, labels = (uint64_t)(label_var(f, f->comp->nblocks, 0) - f->label_base);
+	scoped(free_ptr) bool *label = calloc(labels, sizeof *label);
 	scoped(free_ptr) size_t *set = calloc(f->nedges, sizeof *set);
 	size_t nset = 0;
 	bool changed = true;
@@ -288,19 +288,19 @@ refine(struct formula *f)
 	if (!label || !set)
 		return UINT64_MAX;
 	/* read everything first: adding a clause ends the model */
-	for (uint64_t i = 0; i < n * (n + 1) / 2; i++)
+	for (uint64_t i = 0; i < labels; i++)
 		label[i] = sat_true(&f->sat, f->label_base + (int)i);
 	for (size_t i = 0; i < f->nedges; i++)
 		if (f->edges[i].literal == 0 || sat_true(&f->sat, f->edges[i].literal))
 			set[nset++] = i;
-#define LABEL(y_, r_) label[(uint64_t)(y_) * ((uint64_t)(y_) + 1) / 2 + (r_)]
+#define LABEL(y_, r_) label[label_var(f, (y_), (r_)) - f->label_base]
 	/* follow each label as far as it spreads, so that one round finds a whole path */
 	while (changed) {
 		changed = false;
 		for (size_t i = 0; i < nset; i++) {
 			const struct edge *e = &f->edges[set[i]];
 
-			for (uint32_t r = 0; r <= e->x; r++) {
+			for (uint32_t r = 0; r < labels_of(f, e->x); r++) {
 				bool at_x = LABEL(e->x, r), at_y = LABEL(e->y, r);
 
 				if (at_x == at_y || (!f->full_labels && !LABEL(r, r)))
@@ -319,7 +319,7 @@ refine(struct formula *f)
 	for (size_t i = 0; i < nset; i++) {
 		const struct edge *e = &f->edges[set[i]];
 
-		for (uint32_t r = e->x + 1; r <= e->y; r++)
+		for (uint32_t r = labels_of(f, e->x); r < labels_of(f, e->y); r++)
 			if (LABEL(e->y, r) && (f->full_labels || LABEL(r, r))) {
 				add_spread(f, e, e->y, e->x, r);
 				added++;
@@ -330,10 +330,10 @@ refine(struct formula *f)
 }
 
 int
-formula_solve(struct formula *f, int64_t k, bool *ret_never)
+formula_solve(struct formula *f, int64_t k, int conflicts, bool *ret_never)
 {
 	for (;;) {
-		int r = sat_solve(&f->sat, level_var(f, k));
+		int r = sat_solve(&f->sat, level_var(f, k), conflicts);
 		uint64_t added;
 
 		if (r == 0) {
@@ -366,15 +366,15 @@ formula_pairing(struct formula *f, uint16_t *partner)
 }
 
 void
-formula_classes(struct formula *f, uint16_t *earliest)
+formula_classes(struct formula *f, uint16_t *least)
 {
 	for (uint32_t y = 0; y < f->comp->nblocks; y++) {
-		uint32_t r = y;
+		uint32_t r = labels_of(f, y) - 1;
 
 		/* the latest of its labels is the one that counts: see doc/tbn.md */
 		while (r > 0 && !sat_true(&f->sat, label_var(f, y, r)))
 			r--;
-		earliest[y] = (uint16_t)r;
+		least[y] = (uint16_t)r;
 	}
 }
 

@@ -1,9 +1,9 @@
 /* formula.h - the saturated pairings of one component that make at least k polymers, as clauses.
  * Variables: pair(i, j) of a type, the bond between its limiting site i and its other site j; edge(x, y), set where some bond
- * joins blocks x < y; label(y, r) for r <= y, "r is the earliest block of y's polymer"; level(k), "at least k blocks are the
- * earliest of their polymers". A block is the earliest of its polymer where label(r, r) holds. Without constraints on
- * monomers a label only has to spread along bonds and never past an earlier block: k labels then prove k polymers. With
- * them every block has a label. doc/tbn.md, "The formula", has the proof. */
+ * joins blocks x < y; label(y, r) for heads r <= y, "r is the least block of y's polymer" (which is a head: bound.h);
+ * level(k), "at least k blocks are the least of their polymers". A block is the least of its polymer where label(r, r) holds.
+ * Without constraints on monomers a label only has to spread along bonds and never past a lesser block: k labels then prove
+ * k polymers. With them every block has a label. doc/tbn.md, "The formula", has the proof. */
 #ifndef SPOOLGATE_TBN_FORMULA_H
 #define SPOOLGATE_TBN_FORMULA_H
 
@@ -42,15 +42,15 @@ int formula_open(struct formula *f, const struct network *net, const struct comp
     const struct formula_options *options);
 void formula_done(struct formula *f);
 
-/* Looks for a pairing of at least k polymers (kmin <= k <= kmax). 1, 0, or the reason to stop or -ENOMEM. After 0,
- * *ret_never tells that not even fewer polymers would have made one. */
-int formula_solve(struct formula *f, int64_t k, bool *ret_never);
+/* Looks for a pairing of at least k polymers (kmin <= k <= kmax). 1, 0, -EAGAIN (given up after so many conflicts; 0: never),
+ * -ENOMEM, or the reason to stop. After 0, *ret_never tells that not even fewer polymers would have made one. */
+int formula_solve(struct formula *f, int64_t k, int conflicts, bool *ret_never);
 
 /* After 1. partner gets, for each limiting site in the order of the component's types and their sites, its partner's
  * position among the other sites of the type. */
 void formula_pairing(struct formula *f, uint16_t *partner);
-/* After 1, with constraints on monomers: for each block the earliest block of its polymer. */
-void formula_classes(struct formula *f, uint16_t *earliest);
+/* After 1, with constraints on monomers: for each block the least block of its polymer. */
+void formula_classes(struct formula *f, uint16_t *least);
 /* Excludes one pairing from now on. False if that leaves none. */
 bool formula_exclude(struct formula *f, const uint16_t *partner);
 
@@ -69,7 +69,15 @@ pair_var(const struct formula *f, size_t type, size_t i, size_t j)
 static inline int
 label_var(const struct formula *f, uint32_t y, uint32_t r)
 {
-	return f->label_base + (int)((uint64_t)y * (y + 1) / 2 + r);
+	uint64_t heads = f->comp->nheads, full = y < heads ? y : heads;
+
+	return f->label_base + (int)(full * (full + 1) / 2 + (y - full) * heads + r);
+}
+/* How many labels a block can have: r < labels_of(). */
+static inline uint32_t
+labels_of(const struct formula *f, uint32_t y)
+{
+	return y < f->comp->nheads ? y + 1 : f->comp->nheads;
 }
 static inline int
 level_var(const struct formula *f, int64_t k)

@@ -44,15 +44,15 @@ add_nottogether(struct formula *f, uint32_t a, uint32_t b)
 		sat_add(&f->sat, 0);	/* joined by every saturated pairing */
 		return;
 	}
-	for (uint32_t r = 0; r <= a && r <= b; r++)
+	for (uint32_t r = 0; r < labels_of(f, a) && r < labels_of(f, b); r++)
 		sat_clause2(&f->sat, -label_var(f, a, r), -label_var(f, b, r));
 }
 
 static void
 add_free(struct formula *f, uint32_t block)
 {
-	if (count_in_block(f, block) > 1) {
-		sat_add(&f->sat, 0);
+	if (count_in_block(f, block) > 1 || block >= f->comp->nheads) {
+		sat_add(&f->sat, 0);	/* never alone */
 		return;
 	}
 	sat_clause1(&f->sat, label_var(f, block, block));
@@ -60,14 +60,14 @@ add_free(struct formula *f, uint32_t block)
 		sat_clause1(&f->sat, -label_var(f, y, block));
 }
 
-/* Either the block's polymer begins earlier, or some later block's latest label is this block. */
+/* Either the block's polymer has a lesser one, or some greater block's greatest label is this block. */
 static void
 add_notfree(struct formula *f, uint32_t block)
 {
 	uint32_t n = f->comp->nblocks;
 	int witness;
 
-	if (count_in_block(f, block) > 1)
+	if (count_in_block(f, block) > 1 || block >= f->comp->nheads)
 		return;
 	witness = sat_new_vars(&f->sat, (int)(n - block));
 	sat_add(&f->sat, -label_var(f, block, block));
@@ -78,7 +78,7 @@ add_notfree(struct formula *f, uint32_t block)
 		int w = witness + (int)(y - block);
 
 		sat_clause2(&f->sat, -w, label_var(f, y, block));
-		for (uint32_t r = block + 1; r <= y; r++)
+		for (uint32_t r = block + 1; r < labels_of(f, y); r++)
 			sat_clause2(&f->sat, -w, -label_var(f, y, r));
 	}
 }

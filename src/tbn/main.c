@@ -12,6 +12,7 @@
 
 #include "basic/fd.h"
 #include "basic/scoped.h"
+#include "tbn/bound.h"
 #include "tbn/fault.h"
 #include "tbn/output.h"
 #include "tbn/parse.h"
@@ -23,7 +24,7 @@ struct options {
 	const char *gen, *init_k;
 	const char *live;
 	const char *status_word;
-	bool json, service, quiet;
+	bool json, service, quiet, bounds;
 	uint64_t limit_usec;
 	uint64_t memory_bytes;
 	struct part_options part;
@@ -139,7 +140,7 @@ take_option(struct options *o, int c, struct fault *fault)
 		o->part.symmetry = false;
 		break;
 	case OPT_NO_BOUNDS:
-		o->part.bounds = false;
+		o->bounds = false;
 		break;
 	case OPT_LAZY:
 		o->part.eager_max = 0;
@@ -160,7 +161,8 @@ parse_options(struct options *o, int argc, char **argv, struct fault *fault)
 		.init_k = "1",
 		.status_word = "COMPLETE",
 		.memory_bytes = MEMORY_MIB * 1024 * 1024,
-		.part = { .symmetry = true, .bounds = true, .eager_max = EAGER_CLAUSES },
+		.bounds = true,
+		.part = { .symmetry = true, .eager_max = EAGER_CLAUSES },
 	};
 	/* known before the first complaint, since it says where complaints go */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -269,6 +271,8 @@ read_network(struct run *run)
 		r = network_analyse(&run->net);
 	if (r == 0)
 		r = check_constraints(&run->net, &run->fault);
+	if (r == 0 && o->bounds)
+		r = bound_network(&run->net);
 	if (r == -EFBIG)
 		r = fault_set(&run->fault, FAULT_EXCEPTION, "The network is too large: at most %d monomers and %d sites.", MONOMERS_MAX,
 		    SITES_MAX);

@@ -260,9 +260,12 @@ count_component(struct network *net, struct unions *blocks, struct component *co
 		struct monomer *m = &net->monomers[comp->monomers[i]];
 		uint32_t root = union_find(blocks, comp->monomers[i]);
 
-		/* union_find() answers the earliest member, which has its number by now */
+		/* union_find() tells the earliest member, which has its number by now */
 		m->block = root == comp->monomers[i] ? comp->nblocks++ : net->monomers[root].block;
 	}
+	comp->nheads = comp->nblocks;
+	comp->lower = 1;
+	comp->upper = comp->nblocks;
 	for (size_t i = 0; i < comp->ntypes; i++) {
 		struct site_type *type = &net->types[comp->types[i]];
 		uint64_t few = type->count[type->limiting], many = type->count[!type->limiting];

@@ -52,7 +52,9 @@ struct component {
 	size_t nmonomers;
 	uint32_t *types;	/* those with both polarities, ascending; all their sites are in this component */
 	size_t ntypes;
-	uint32_t nblocks;	/* numbered by their earliest monomers */
+	uint32_t nblocks;	/* numbered by their earliest monomers, until bound_network() puts heads first */
+	uint32_t nheads;	/* every polymer has a block with a number below this one */
+	int64_t lower, upper;	/* every pairing makes at least lower polymers, and none more than upper (without constraints) */
 	uint64_t bonds;	/* E: in every saturated pairing */
 	uint64_t pairs;	/* bonds that are possible */
 	uint64_t pairings;	/* W: how many saturated pairings there are; UINT64_MAX: at least so many */

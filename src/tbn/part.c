@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "basic/scoped.h"
-#include "tbn/bound.h"
 #include "tbn/part.h"
 #include "tbn/progress.h"
 #include "tbn/union.h"
@@ -20,10 +19,6 @@ part_init(struct part *part, const struct network *net, const struct component *
 	part->level_end = calloc((size_t)comp->nblocks + 1, sizeof *part->level_end);
 	if (!part->level_end)
 		return -ENOMEM;
-	part->lower = 1;
-	part->upper = comp->nblocks;
-	if (options->bounds && comp->pairings > 1)
-		return bound_polymers(net, comp, &part->lower, &part->upper);
 	return 0;
 }
 
@@ -109,28 +104,45 @@ count_model(const struct part *part, const struct formula *f, int64_t *ret_count
 	return 0;
 }
 
-/* Climbs from k to the largest level with a model, by leaps: *ret_best is 0 if there is none at all. The last model is read
- * behind the stored pairings. */
-static int
-climb(struct part *part, struct formula *f, int64_t k, int64_t kmax, int64_t others, int64_t *ret_best)
-{
-	int64_t best = 0;
+/* Conflicts that the first try of a level may cost. */
+enum { FIRST_TRY = 2000, LONGEST_TRY = 1 << 28 };
 
-	while (k <= kmax) {
+/* Finds the largest level from kmin to kmax with a model, 0 if there is none. The upper bound is often met, and asking for it
+ * at once is quick then; where it is not, climbing from below by leaps is what gets on. So both ends take turns, with more
+ * patience each time. The best model is read behind the stored pairings. */
+static int
+find_best(struct part *part, struct formula *f, int64_t kmin, int64_t kmax, int64_t others, int64_t *ret_best)
+{
+	int64_t low = kmin, high = kmax, best = 0;
+	int patience = FIRST_TRY;
+	bool from_above = true;
+
+	while (low <= high) {
+		int64_t k = from_above ? high : low;
 		bool never = false;
 		int r;
 
 		progress_set(part->progress, 1, others + k);
-		r = formula_solve(f, k, &never);
+		r = formula_solve(f, k, low == high ? 0 : patience, &never);
+		if (r == -EAGAIN) {
+			if (!from_above && patience < LONGEST_TRY)
+				patience *= 2;
+			from_above = !from_above;
+			continue;
+		}
 		if (r < 0)
 			return r;
-		if (r == 0)
+		if (r == 0 && never)
 			break;
+		if (r == 0) {
+			high = k - 1;
+			continue;
+		}
 		read_model(part, f);
 		r = count_model(part, f, &best);
 		if (r < 0)
 			return r;
-		k = best + 1;
+		low = best + 1;
 	}
 	*ret_best = best;
 	return 0;
@@ -161,11 +173,11 @@ part_entropy(struct part *part, int64_t others)
 	if (r < 0)
 		return r;
 	memset(stored(part, 0), 0, part->width * sizeof *part->store);
-	if (part->lower == part->upper || part->comp->pairings == 1) {
+	if (part->comp->lower == part->comp->upper || part->comp->pairings == 1) {
 		/* any pairing will do: bond the i-th with the i-th */
 		size_t slot = 0;
 
-		progress_set(part->progress, 1, others + part->lower);
+		progress_set(part->progress, 1, others + part->comp->lower);
 		for (size_t t = 0; t < part->comp->ntypes; t++) {
 			const struct site_type *type = &part->net->types[part->comp->types[t]];
 
@@ -177,12 +189,12 @@ part_entropy(struct part *part, int64_t others)
 		}
 		return count_polymers(part, stored(part, 0), &part->entropy);
 	}
-	options.kmin = part->lower;
-	options.kmax = part->upper;
+	options.kmin = part->comp->lower;
+	options.kmax = part->comp->upper;
 	r = formula_open(&f, part->net, part->comp, part->progress, &options);
 	if (r < 0)
 		return r;
-	r = climb(part, &f, options.kmin, options.kmax, others, &part->entropy);
+	r = find_best(part, &f, options.kmin, options.kmax, others, &part->entropy);
 	if (r < 0)
 		return r;
 	if (f.symmetry_clauses == 0 && !binds(part))
@@ -205,13 +217,13 @@ part_top(struct part *part, int64_t kmin, int64_t others)
 
 	part->kmin = options.kmin;
 	if (!binds(part)) {
-		part->kmin = part->kmin > part->lower ? part->kmin : part->lower;
+		part->kmin = part->kmin > part->comp->lower ? part->kmin : part->comp->lower;
 		part->top = part->entropy >= part->kmin ? part->entropy : 0;
 	} else if (options.kmin <= options.kmax) {
 		r = formula_open(&f, part->net, part->comp, part->progress, &options);
 		if (r < 0)
 			return r;
-		r = climb(part, &f, options.kmin, options.kmax, others, &part->top);
+		r = find_best(part, &f, options.kmin, options.kmax, others, &part->top);
 		if (r < 0)
 			return r;
 		if (f.symmetry_clauses == 0)
@@ -277,7 +289,7 @@ find_next(struct part *part)
 	r = reserve(part);
 	if (r < 0)
 		return r;
-	r = formula_solve(&part->formula, part->level, &never);
+	r = formula_solve(&part->formula, part->level, 0, &never);
 	if (r < 0)
 		return r;
 	if (r == 0) {
@@ -334,17 +346,18 @@ part_polymers(const struct part *part, const uint16_t *pairing, uint32_t *earlie
 
 	if (r < 0)
 		return r;
-	first = calloc(comp->nblocks, sizeof *first);	/* by block: position of its first monomer + 1 */
+	first = calloc(comp->nblocks, sizeof *first);	/* by polymer: position of its first monomer + 1 */
 	if (!first)
 		return -ENOMEM;
 	(void)join_pairing(part, pairing, &u);
 	for (uint32_t i = 0; i < comp->nmonomers; i++) {
 		uint32_t block = part->net->monomers[comp->monomers[i]].block;
 
-		if (first[block] == 0)
-			first[block] = i + 1;
-		/* blocks are numbered by their first monomers, so the least block has the earliest monomer */
-		earliest[i] = first[comp->classes_constrained ? classes[block] : union_find(&u, block)] - 1;
+		uint32_t polymer = comp->classes_constrained ? classes[block] : union_find(&u, block);
+
+		if (first[polymer] == 0)
+			first[polymer] = i + 1;
+		earliest[i] = first[polymer] - 1;
 	}
 	return 0;
 }

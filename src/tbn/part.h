@@ -7,7 +7,6 @@
 
 struct part_options {
 	bool symmetry;	/* of use, and on unless somebody compares */
-	bool bounds;	/* as well */
 	uint64_t eager_max;
 };
 
@@ -16,7 +15,6 @@ struct part {
 	const struct component *comp;
 	struct progress *progress;
 	const struct part_options *options;
-	int64_t lower, upper;	/* what is known of entropy */
 	int64_t entropy;	/* most polymers without constraints; valid after part_entropy() */
 	int64_t top;	/* most polymers with constraints, 0: none of kmin or more; valid after part_top() */
 	int64_t kmin;	/* fewer polymers are of no interest */

@@ -107,7 +107,7 @@ sat_at_most_one(struct sat *sat, const int *literals, int count)
 }
 
 int
-sat_solve(struct sat *sat, int assumption)
+sat_solve(struct sat *sat, int assumption, int conflicts)
 {
 	int r = progress_poll(sat->progress), answer;
 
@@ -115,13 +115,15 @@ sat_solve(struct sat *sat, int assumption)
 		return r;
 	if (assumption != 0)
 		ccadical_assume(sat->solver, assumption);
+	if (conflicts > 0)
+		ccadical_limit(sat->solver, "conflicts", conflicts);	/* for one call */
 	answer = ccadical_solve(sat->solver);
 	if (answer == 10)
 		return 1;
 	if (answer == 20)
 		return 0;
 	r = progress_poll(sat->progress);
-	return r < 0 ? r : -EINTR;
+	return r < 0 ? r : -EAGAIN;
 }
 
 bool

@@ -32,8 +32,9 @@ void sat_clause3(struct sat *sat, int a, int b, int c);
 /* At most one of these. literals may be changed in nothing but its contents' meaning: it is only read. */
 void sat_at_most_one(struct sat *sat, const int *literals, int count);
 
-/* Solves under one assumption (0: none). 1 satisfiable, 0 not, or the reason to stop as progress_poll() says it. */
-int sat_solve(struct sat *sat, int assumption);
+/* Solves under one assumption (0: none), giving up after so many conflicts (0: never). 1 satisfiable, 0 not, -EAGAIN given
+ * up, or the reason to stop as progress_poll() says it. */
+int sat_solve(struct sat *sat, int assumption, int conflicts);
 /* After 1: the value of a variable. */
 static inline bool
 sat_true(struct sat *sat, int var)

@@ -46,20 +46,20 @@ search_entropy(struct search *s)
 
 		if (r < 0)
 			return r;
-		lower += part->lower;
-		upper += part->upper;
+		lower += part->comp->lower;
+		upper += part->comp->upper;
 	}
 	if (upper < s->kmin)
 		return -ERANGE;
 	for (size_t i = 0; i < s->net->ncomponents; i++) {
 		struct part *part = &s->parts[i];
-		int r = part_entropy(part, lower - part->lower);
+		int r = part_entropy(part, lower - part->comp->lower);
 
 		s->too_large = i;
 		if (r < 0)
 			return r;
-		lower += part->entropy - part->lower;
-		upper -= part->upper - part->entropy;
+		lower += part->entropy - part->comp->lower;
+		upper -= part->comp->upper - part->entropy;
 		if (upper < s->kmin)
 			return -ERANGE;
 	}
