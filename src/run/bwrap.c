@@ -1,0 +1,169 @@
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "basic/strbuf.h"
+#include "run/bwrap.h"
+
+enum { TMPFS_DEFAULT = 256 * 1024 * 1024, TMPFS_MIN = 1024 * 1024 };
+
+static void
+option(struct strbuf *s, const char *text)
+{
+	strbuf_add(s, text, strlen(text) + 1);
+}
+
+static void
+option2(struct strbuf *s, const char *name, const char *value)
+{
+	option(s, name);
+	option(s, value);
+}
+
+static void
+option3(struct strbuf *s, const char *name, const char *a, const char *b)
+{
+	option2(s, name, a);
+	option(s, b);
+}
+
+static void
+option_number(struct strbuf *s, const char *name, unsigned long long value)
+{
+	option(s, name);
+	strbuf_addf(s, "%llu", value);
+	strbuf_addch(s, '\0');
+}
+
+/* bubblewrap's --perms and --size are for the next one alone. */
+static void
+tmpfs(struct strbuf *s, const char *path, unsigned long long size)
+{
+	option2(s, "--perms", "1777");
+	option_number(s, "--size", size);
+	option2(s, "--tmpfs", path);
+}
+
+/* /bin, /lib... are links into /usr on a merged system, and then the same links inside; where one is a folder it is bound. */
+static void
+system_folder(struct strbuf *s, const char *path)
+{
+	char target[PATH_MAX] = { 0 };
+	ssize_t n = readlink(path, target, sizeof target - 1);
+
+	if (n > 0)
+		option3(s, "--symlink", target, path);
+	else if (n < 0 && errno == EINVAL)
+		option3(s, "--ro-bind", path, path);
+}
+
+static void
+system_view(struct strbuf *s)
+{
+	static const char *const folders[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
+	/* What programs of /usr look for under another name; nothing here is secret or of this host alone. */
+	static const char *const etc[] = { "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime" };
+
+	option3(s, "--ro-bind", "/usr", "/usr");
+	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+		system_folder(s, folders[i]);
+	for (size_t i = 0; i < sizeof etc / sizeof etc[0]; i++)
+		option3(s, "--ro-bind-try", etc[i], etc[i]);
+	option_number(s, "--file", BWRAP_PASSWD_FD);
+	option(s, "/etc/passwd");
+	option_number(s, "--file", BWRAP_GROUP_FD);
+	option(s, "/etc/group");
+}
+
+static bool
+has_component(const char *path, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = path; *at;) {
+		size_t n = strcspn(at, "/");
+
+		if (n == len && memcmp(at, name, n) == 0)
+			return true;
+		at += n;
+		at += strspn(at, "/");
+	}
+	return false;
+}
+
+static int
+folder(struct strbuf *s, const char *path)
+{
+	if (path[0] != '/' || path[strspn(path, "/")] == '\0' || has_component(path, ".."))
+		return -EINVAL;
+	if (strncmp(path, "/usr/", 5) != 0 && strcmp(path, "/usr") != 0)
+		option3(s, "--ro-bind", path, path);
+	return 0;
+}
+
+int
+bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret)
+{
+	struct strbuf *s = ret;
+	unsigned long long memory = plan->limits.memory_bytes > 0 ? plan->limits.memory_bytes : TMPFS_DEFAULT * 2ULL;
+	unsigned long long size = memory / 2 > TMPFS_MIN ? memory / 2 : TMPFS_MIN;
+
+	option(s, "--unshare-all");
+	option(s, "--unshare-user");	/* not only where it can: without it there is no jail */
+	option(s, "--disable-userns");
+	option(s, "--die-with-parent");
+	option(s, "--as-pid-1");
+	option2(s, "--cap-drop", "ALL");
+	option2(s, "--hostname", "spoolgate");
+	option(s, "--clearenv");
+	for (char **env = plan->env; env && *env; env++) {
+		const char *equals = strchr(*env, '=');
+
+		if (!equals || equals == *env)
+			return -EINVAL;
+		option(s, "--setenv");
+		strbuf_add(s, *env, (size_t)(equals - *env));
+		strbuf_addch(s, '\0');
+		option(s, equals + 1);
+	}
+	system_view(s);
+	option2(s, "--proc", "/proc");
+	option2(s, "--dev", "/dev");
+	tmpfs(s, "/dev/shm", size);
+	tmpfs(s, "/tmp", size);
+	/* After /tmp, for a tool may be installed beneath it; before /job, which nothing may cover. */
+	for (char **path = plan->folders; path && *path; path++) {
+		int r = folder(s, *path);
+
+		if (r < 0)
+			return r;
+	}
+	option3(s, "--ro-bind", plan->init, BWRAP_INIT_PATH);
+	option3(s, "--bind", work_path, "/job");
+	option2(s, "--remount-ro", "/dev");
+	option2(s, "--remount-ro", "/");
+	option2(s, "--chdir", "/job");
+	return strbuf_err(s);
+}
+
+void
+bwrap_passwd(struct strbuf *ret)
+{
+	strbuf_addstr(ret, "root:x:0:0:root:/:/usr/sbin/nologin\n");
+	if (getuid() != 0)
+		strbuf_addf(ret, "job:x:%u:%u:job:/job:/usr/sbin/nologin\n", (unsigned)getuid(), (unsigned)getgid());
+}
+
+void
+bwrap_group(struct strbuf *ret)
+{
+	strbuf_addstr(ret, "root:x:0:\n");
+	if (getgid() != 0)
+		strbuf_addf(ret, "job:x:%u:\n", (unsigned)getgid());
+}

@@ -1,0 +1,345 @@
+/* spoolgate-init - pid 1 of a jail: starts the tool at its supervisor's word, reaps, says how it ended, empties the jail.
+ *
+ * Static and small, for every job has one: no JSON, no libcrypto, nothing allocated. Its messages are in init_message.h. It is
+ * not dumpable, so that the tool, which has its uid, reaches neither its memory nor its descriptors through /proc. With
+ * --no-jail it is no pid 1 but a subreaper, so that whatever the tool leaves behind becomes its child. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "run/descendants.h"
+#include "run/init_message.h"
+
+enum { EXIT_USAGE = 64, EXIT_PROTOCOL = 76 };
+
+struct init {
+	struct init_setup setup;
+	char **argv;	/* the tool's */
+	bool jailed;
+	int signal_fd;
+	pid_t tool;	/* 0: not started, or reaped */
+	pid_t group;	/* the tool's process group; 0 once nothing may be in it any more */
+};
+
+extern char **environ;
+
+static uint64_t
+now_usec(void)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000U + (uint64_t)ts.tv_nsec / 1000U;
+}
+
+/* A supervisor that is gone takes no message; its end is seen at the next receive. */
+static void
+say(struct init_message *m, enum init_type type)
+{
+	m->version = INIT_VERSION;
+	m->type = type;
+	while (send(INIT_CONTROL_FD, m, sizeof *m, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+}
+
+static void
+say_failed(const char *step, int err)
+{
+	struct init_message m = { 0 };
+
+	m.u.failed.err = err;
+	for (size_t i = 0; step[i] != '\0' && i + 1 < sizeof m.u.failed.step; i++)
+		m.u.failed.step[i] = step[i];
+	say(&m, INIT_FAILED);
+}
+
+/* The next message; INIT_EMPTY where the supervisor is gone or talks nonsense. */
+static enum init_type
+hear(struct init_message *m)
+{
+	ssize_t n = 0;
+
+	do
+		n = recv(INIT_CONTROL_FD, m, sizeof *m, 0);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof *m || m->version != INIT_VERSION)
+		return INIT_EMPTY;
+	return (enum init_type)m->type;
+}
+
+static int
+limit(int resource, uint64_t soft, uint64_t hard)
+{
+	struct rlimit rl = { .rlim_cur = soft, .rlim_max = hard };
+	struct rlimit now = { 0 };
+
+	/* Nobody may raise a hard limit without privilege: what our own limit forbids stays forbidden. */
+	if (getrlimit((__rlimit_resource_t)resource, &now) == 0 && rl.rlim_max > now.rlim_max) {
+		rl.rlim_max = now.rlim_max;
+		if (rl.rlim_cur > rl.rlim_max)
+			rl.rlim_cur = rl.rlim_max;
+	}
+	return setrlimit((__rlimit_resource_t)resource, &rl) < 0 ? -errno : 0;
+}
+
+static int
+set_limits(const struct init_setup *s, bool jailed)
+{
+	uint64_t cpu_sec = (s->cpu_usec + 999999U) / 1000000U;
+	uint64_t files = s->open_files > 0 ? s->open_files : 256;
+	int r = 0;
+
+	/* SIGXCPU at the limit, SIGKILL a second later. */
+	if (s->cpu_usec > 0 && (r = limit(RLIMIT_CPU, cpu_sec, cpu_sec + 1)) < 0)
+		return r;
+	if (s->address_space_bytes > 0 && (r = limit(RLIMIT_AS, s->address_space_bytes, s->address_space_bytes)) < 0)
+		return r;
+	if (s->file_bytes > 0 && (r = limit(RLIMIT_FSIZE, s->file_bytes, s->file_bytes)) < 0)
+		return r;
+	/* It counts per uid and user namespace: outside a jail it would count the account's other jobs. One more for init. */
+	if (s->processes > 0 && jailed && (r = limit(RLIMIT_NPROC, s->processes + 1, s->processes + 1)) < 0)
+		return r;
+	if ((r = limit(RLIMIT_NOFILE, files, files)) < 0)
+		return r;
+	/* 1, not 0: 0 would not stop a core_pattern that is a pipe. */
+	return limit(RLIMIT_CORE, 1, 1);
+}
+
+/* When memory runs out the kernel is to choose the tool, not the supervisor or init. Best effort. */
+static void
+offer_to_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, "500", 3);
+	(void)close(fd);
+}
+
+struct exec_failure {
+	const char *step;
+	int err;
+};
+
+/* In the child, which shares our memory until it has executed the tool. */
+static _Noreturn void
+become_tool(const struct init *in, struct exec_failure volatile *ret)
+{
+	sigset_t none;
+	int r = 0;
+
+	ret->step = "process group";
+	if (setpgid(0, 0) < 0) {
+		ret->err = errno;
+		_exit(1);
+	}
+	offer_to_oom_killer();
+	ret->step = "descriptors";
+	if (dup2(in->setup.stdout_apart ? INIT_STDOUT_FD : INIT_LOG_FD, 1) < 0 || dup2(INIT_LOG_FD, 2) < 0 ||
+	    close_range(3, ~0U, 0) < 0) {
+		ret->err = errno;
+		_exit(1);
+	}
+	ret->step = "limits";
+	r = set_limits(&in->setup, in->jailed);
+	if (r < 0) {
+		ret->err = -r;
+		_exit(1);
+	}
+	(void)umask(0027);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	ret->step = "exec";
+	(void)execve(in->argv[0], in->argv, environ);
+	ret->err = errno;
+	_exit(1);
+}
+
+/* vfork, so that it returns when the tool's first instruction is due, or with the reason why there is none. */
+static __attribute__((noinline)) int
+start_tool(struct init *in)
+{
+	volatile struct exec_failure failure = { NULL, 0 };
+	struct init_message m = { 0 };
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		become_tool(in, &failure);
+	if (pid < 0) {
+		say_failed("fork", errno);
+		return -1;
+	}
+	if (failure.err != 0) {
+		(void)waitpid(pid, NULL, 0);
+		say_failed(failure.step, failure.err);
+		return -1;
+	}
+	in->tool = pid;
+	in->group = pid;
+	m.u.began.at_usec = now_usec();
+	say(&m, INIT_BEGAN);
+	return 0;
+}
+
+/* Reaps whatever has ended. -ECHILD: there is no child any more. */
+static int
+reap(struct init *in)
+{
+	for (;;) {
+		int status = 0;
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+
+		if (pid == 0)
+			return 0;
+		if (pid < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (pid == in->tool) {
+			struct init_message m = { 0 };
+
+			in->tool = 0;
+			m.u.ended.at_usec = now_usec();
+			m.u.ended.status = status;
+			say(&m, INIT_ENDED);
+		}
+	}
+}
+
+static void
+wait_for_child(const struct init *in, int timeout_msec)
+{
+	struct pollfd p = { .fd = in->signal_fd, .events = POLLIN };
+	struct signalfd_siginfo si;
+
+	if (poll(&p, 1, timeout_msec) > 0)
+		(void)!read(in->signal_fd, &si, sizeof si);
+}
+
+/* Ends everything but ourselves and reaps it, so that its usage counts. */
+static void
+empty(struct init *in)
+{
+	struct init_message m = { 0 };
+	struct rusage ru = { 0 };
+
+	for (;;) {
+		/* As pid 1, -1 is the whole namespace and nobody escapes it by forking; else a subreaper's children are killed
+		 * until there are none, for theirs become ours. */
+		if (in->jailed)
+			(void)kill(-1, SIGKILL);
+		else
+			(void)kill_children();
+		if (reap(in) == -ECHILD)
+			break;
+		wait_for_child(in, in->jailed ? -1 : 10);
+	}
+	if (getrusage(RUSAGE_CHILDREN, &ru) == 0) {
+		m.u.emptied.cpu_usec = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000U +
+		    (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
+		m.u.emptied.max_rss_bytes = (uint64_t)ru.ru_maxrss * 1024U;
+	}
+	say(&m, INIT_EMPTIED);
+}
+
+/* Until the supervisor says EMPTY or is gone. */
+static void
+serve(struct init *in)
+{
+	for (;;) {
+		struct pollfd p[2] = {
+			{ .fd = in->signal_fd, .events = POLLIN },
+			{ .fd = INIT_CONTROL_FD, .events = POLLIN },
+		};
+		struct init_message m = { 0 };
+
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[0].revents) {
+			struct signalfd_siginfo si;
+
+			(void)!read(in->signal_fd, &si, sizeof si);
+			(void)reap(in);
+		}
+		if (!p[1].revents)
+			continue;
+		if (hear(&m) != INIT_TERM)
+			return;
+		/* While the tool is not reaped its group is its own; later the number may be anybody's. */
+		if (in->tool > 0)
+			(void)kill(-in->group, SIGTERM);
+	}
+}
+
+static int
+prepare(struct init *in)
+{
+	struct init_message m = { 0 };
+	struct stat st = { 0 };
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	(void)sigemptyset(&all);
+	(void)sigaddset(&all, SIGCHLD);
+	in->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (in->signal_fd < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    (!in->jailed && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)) {
+		say_failed("init", errno);
+		return -1;
+	}
+	(void)setsid();	/* EPERM: it has one already */
+	if (hear(&m) != INIT_SETUP)
+		return -1;
+	in->setup = m.u.setup;
+	if (stat(".", &st) < 0) {
+		say_failed("working directory", errno);
+		return -1;
+	}
+	memset(&m, 0, sizeof m);
+	m.u.ready.dev = st.st_dev;
+	m.u.ready.ino = st.st_ino;
+	say(&m, INIT_READY);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct init in = { .jailed = true, .signal_fd = -EBADF };
+	struct init_message m = { 0 };
+
+	if (argc > 1 && strcmp(argv[1], INIT_PROGRAM_NO_JAIL) == 0) {
+		in.jailed = false;
+		argc--;
+		argv++;
+	}
+	if (argc < 2)
+		return EXIT_USAGE;
+	in.argv = argv + 1;
+	if (prepare(&in) < 0)
+		return EXIT_PROTOCOL;
+	if (hear(&m) == INIT_START) {
+		if (start_tool(&in) < 0)
+			return 1;
+		serve(&in);
+	}
+	empty(&in);
+	return 0;
+}

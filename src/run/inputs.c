@@ -1,0 +1,62 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "basic/fd.h"
+#include "basic/scoped.h"
+#include "run/inputs.h"
+
+int
+work_make(int job_fd, gid_t read_gid)
+{
+	int r = remove_tree_at(job_fd, "work");
+
+	if (r < 0)
+		return r;
+	return make_dir_at(job_fd, "work", 02750, read_gid);
+}
+
+static int
+copy_one(int in_fd, int work_fd, const char *name, gid_t gid, uint64_t *total)
+{
+	scoped(close_fd) int from = -EBADF, to = -EBADF;
+	int64_t n = 0;
+
+	from = open_regular_at(in_fd, name, NULL);
+	if (from < 0)
+		return from;
+	to = openat(work_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0)
+		return -errno;
+	n = copy_bytes(from, to, -1);
+	if (n < 0)
+		return (int)n;
+	*total += (uint64_t)n;
+	if (gid != (gid_t)-1 && fchown(to, (uid_t)-1, gid) < 0)
+		return -errno;
+	return fchmod(to, 0640) < 0 ? -errno : 0;
+}
+
+int
+inputs_copy(const struct plan *plan, int job_fd, int work_fd, uint64_t *ret_bytes)
+{
+	scoped(close_fd) int in_fd = -EBADF;
+	uint64_t total = 0;
+
+	if (plan->inputs && plan->inputs[0]) {
+		in_fd = open_dir_at(job_fd, "in");
+		if (in_fd < 0)
+			return in_fd;
+	}
+	for (char **name = plan->inputs; name && *name; name++) {
+		int r = input_name_valid(*name) ? copy_one(in_fd, work_fd, *name, plan->groups.read_gid, &total) : -EINVAL;
+
+		if (r < 0)
+			return r;
+	}
+	*ret_bytes = total;
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* inputs.h - a fresh work/ and the copies of the inputs in it. */
+#ifndef SPOOLGATE_RUN_INPUTS_H
+#define SPOOLGATE_RUN_INPUTS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proto/plan.h"
+
+/* Removes the work/ of an earlier attempt, whatever its tool left there, and makes a new one: mode 2750, the group that reads.
+ * Returns the descriptor. */
+int work_make(int job_fd, gid_t read_gid);
+/* Copies the inputs that the plan names from in/ to work/, mode 0640, the group that reads. *ret_bytes: their sum.
+ * -EINVAL: a name that is none, or no regular file; -ENOENT; -ENOSPC, ... */
+int inputs_copy(const struct plan *plan, int job_fd, int work_fd, uint64_t *ret_bytes);
+
+#endif

@@ -1,0 +1,29 @@
+# The supervisor of a job, and the init of its jail.
+noinst_LIBRARIES += librun.a
+librun_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+librun_a_SOURCES = \
+	src/run/bwrap.c src/run/bwrap.h \
+	src/run/descendants.c src/run/descendants.h \
+	src/run/finish.c src/run/finish.h \
+	src/run/init_message.h \
+	src/run/inputs.c src/run/inputs.h \
+	src/run/jail.c src/run/jail.h \
+	src/run/log.c src/run/log.h \
+	src/run/receipt.c src/run/receipt.h \
+	src/run/supervise.c src/run/supervise.h \
+	src/run/verdict.c src/run/verdict.h \
+	src/run/walk.c src/run/walk.h \
+	src/run/watch.c src/run/watch.h
+RUN_LIBS = librun.a libproto.a libspool.a $(BASIC_LIBS)
+
+pkglibexec_PROGRAMS += spoolgate-run
+spoolgate_run_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+spoolgate_run_SOURCES = src/run/main.c
+spoolgate_run_LDADD = $(RUN_LIBS)
+
+# Static: inside a jail there is no library it could count on, and every job has one. Sanitizers need a dynamic program.
+pkglibexec_PROGRAMS += spoolgate-init
+spoolgate_init_CFLAGS = $(BASE_CFLAGS) $(WARN_CFLAGS) $(HARD_CFLAGS)
+spoolgate_init_LDFLAGS = -static
+spoolgate_init_SOURCES = src/run/init.c src/run/descendants.c src/run/descendants.h src/run/init_message.h
+spoolgate_init_LDADD =

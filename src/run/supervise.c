@@ -1,0 +1,196 @@
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "basic/clock.h"
+#include "basic/log.h"
+#include "basic/scoped.h"
+#include "run/finish.h"
+#include "run/inputs.h"
+#include "run/supervise.h"
+#include "run/watch.h"
+
+static void
+run_done(struct run *run)
+{
+	jail_done(&run->jail);
+	run_log_done(&run->log);
+	run_log_done(&run->out);
+	close_fd(&run->work_fd);
+	close_fd(&run->signal_fd);
+	close_fd(&run->control_fd);
+}
+
+/* What must stand before the tool begins and needs no jail; done while bubblewrap builds it. */
+static void
+prepare(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	uint64_t bytes = 0;
+	int r = result_reserve(run->job_fd, plan->groups);
+
+	if (r < 0) {
+		watch_refuse(run, "no room for the verdict", r);
+		return;
+	}
+	r = run_log_open(&run->log, run->job_fd, "log", plan->limits.log_bytes, plan->groups.read_gid);
+	if (r == 0 && plan->stdout_apart)
+		r = run_log_open_plain(&run->out, run->job_fd, "stdout", plan->limits.stdout_bytes, plan->groups.read_gid);
+	if (r < 0) {
+		watch_refuse(run, "cannot make the log", r);
+		return;
+	}
+	r = inputs_copy(plan, run->job_fd, run->work_fd, &bytes);
+	if (r < 0) {
+		watch_refuse(run, "cannot copy the inputs", r);
+		return;
+	}
+	run->prepared = true;
+}
+
+static void
+set_up(struct run *run)
+{
+	int r = 0;
+
+	/* What a dying init without a jail leaves becomes ours, and jail_end() ends it. */
+	if (run->plan->jail == JAIL_NONE && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
+		watch_refuse(run, "cannot become a subreaper", -errno);
+		return;
+	}
+	run->work_fd = work_make(run->job_fd, run->plan->groups.read_gid);
+	if (run->work_fd < 0) {
+		watch_refuse(run, "cannot make work/", run->work_fd);
+		return;
+	}
+	r = jail_start(&run->jail, run->plan, run->work_fd);
+	if (r < 0) {
+		watch_refuse(run, "cannot start the jail", r);
+		return;
+	}
+	prepare(run);
+}
+
+static uint64_t
+wall_of(uint64_t mono)
+{
+	uint64_t now = clock_mono();
+
+	return clock_wall() - (now > mono ? now - mono : 0);
+}
+
+static void
+make_result(const struct run *run, struct job_result *result)
+{
+	const struct plan *plan = run->plan;
+	const struct run_facts facts = {
+		.began = run->began,
+		.has_status = run->ended,
+		.status = run->status,
+		.stop = run->stop,
+		.cpu_limit_usec = plan->limits.cpu_usec,
+		.cpu_usec = run->usage.cpu_usec,
+		.by = run->by,
+		.refusal = run->refusal,
+	};
+	uint64_t ended_at = run->ended ? run->ended_at : clock_mono();
+
+	*result = (struct job_result){ .attempt = plan->attempt };
+	verdict_judge(&facts, result);
+	if (run->began) {
+		result->started_usec = wall_of(run->began_at);
+		result->wall_usec = ended_at > run->began_at ? ended_at - run->began_at : 0;
+	}
+	result->ended_usec = wall_of(ended_at);
+	result->cpu_usec = run->usage.cpu_usec;
+	result->peak_memory_bytes = run->usage.max_rss_bytes;
+	result->log_bytes = run->log.written;
+	result->stdout_bytes = run->out.written;
+	if (run->log.err < 0 || run->out.err < 0)
+		verdict_note(result, "the log is incomplete: it could not be written");
+}
+
+static int
+end(const struct plan *plan, struct job_result *result)
+{
+	int r = finish(plan, PLAN_JOB_FD, result);
+
+	if (r < 0) {
+		log_error("job %s: no verdict: %s", plan->id, strerror(-r));
+		return SUPERVISE_FAILED;
+	}
+	if (r > 0) {
+		log_error("job %s: not everything could be flushed", plan->id);
+		return SUPERVISE_SUSPECT;
+	}
+	return SUPERVISE_DONE;
+}
+
+static int
+supervise_run(const struct plan *plan)
+{
+	scoped(run_done) struct run run = {
+		.plan = plan,
+		.job_fd = PLAN_JOB_FD,
+		.control_fd = PLAN_CONTROL_FD,
+		.signal_fd = -EBADF,
+		.work_fd = -EBADF,
+		.jail = JAIL_INIT,
+		.log = { .fd = -EBADF },
+		.out = { .fd = -EBADF },
+		.wall_deadline = USEC_INFINITY,
+		.grace_deadline = USEC_INFINITY,
+		.empty_deadline = USEC_INFINITY,
+	};
+	struct job_result result = { 0 };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	run.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run.signal_fd < 0) {
+		log_error("job %s: no signalfd: %s", plan->id, strerror(errno));
+		return SUPERVISE_FAILED;
+	}
+	run.jail_deadline = clock_mono() + WATCH_JAIL_USEC;
+	set_up(&run);
+	watch(&run);
+	if (run.abandoned) {
+		log_warning("job %s: the helper went away before it began", plan->id);
+		return SUPERVISE_FAILED;
+	}
+	(void)run_log_finish(&run.log);
+	(void)run_log_finish(&run.out);
+	make_result(&run, &result);
+	if (result.verdict == VERDICT_REFUSED)
+		log_error("job %s: refused: %s", plan->id, result.message);
+	return end(plan, &result);
+}
+
+/* The tool has ended and is judged; only the outputs are not listed yet. */
+static int
+supervise_finish(const struct plan *plan)
+{
+	struct job_result result = { 0 };
+	int r = ended_load(PLAN_JOB_FD, &result);
+
+	if (r == 0 && result.attempt != plan->attempt)
+		r = -ESTALE;
+	if (r < 0) {
+		log_error("job %s: ended.json: %s", plan->id, strerror(-r));
+		return SUPERVISE_FAILED;
+	}
+	return end(plan, &result);
+}
+
+int
+supervise(const struct plan *plan)
+{
+	return plan->mode == PLAN_FINISH ? supervise_finish(plan) : supervise_run(plan);
+}
