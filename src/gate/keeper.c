@@ -173,8 +173,11 @@ on_old_exit(sd_event_source *source, const siginfo_t *si, void *userdata)
 	struct child *c = userdata;
 
 	(void)source;
-	(void)si;
 	forget_child(c);
+	if (si->si_code == CLD_EXITED && si->si_status == 0)
+		log_info("worker %d has finished", (int)si->si_pid);
+	else
+		log_exit("worker", si);
 	return end_if_alone(c->keeper);
 }
 
@@ -208,7 +211,10 @@ on_worker_word(sd_event_source *source, int fd, uint32_t revents, void *userdata
 	(void)revents;
 	c->ready = read(fd, &word, 1) == 1;
 	c->pipe = sd_event_source_unref(c->pipe);
-	return c->ready ? look_if_ready(c->keeper) : 0;
+	if (!c->ready)
+		return 0;
+	log_info("worker %d serves", (int)c->pid);
+	return look_if_ready(c->keeper);
 }
 
 /* Runs a binary of ours. ready_fd becomes WORKER_READY_FD, -EBADF: none. The environment is handed on, for the configuration may
@@ -311,12 +317,16 @@ start_worker(struct child *c)
 
 /* Replacing the keeper. */
 
-static void
-replace_keeper(struct keeper *k)
+static int
+replace_keeper(sd_event_source *source, void *userdata)
 {
+	struct keeper *k = userdata;
 	scoped(strbuf_done) struct strbuf pids = STRBUF_INIT(OLD_MAX * 16);
 	struct arguments a = arguments(k, NULL);
 
+	(void)source;
+	if (k->stopping || k->check.pid)	/* another SIGHUP came: that one's check decides */
+		return 0;
 	for (size_t i = 0; i < k->n_old; i++)
 		if (k->old[i].pid)
 			strbuf_addf(&pids, "%s%d", pids.len ? "," : "", (int)k->old[i].pid);
@@ -328,6 +338,8 @@ replace_keeper(struct keeper *k)
 	log_notice("executing %s anew", k->installed);
 	(void)execv(k->installed, a.argv);
 	log_error("%s cannot be executed, everything stays as it is: %s", k->installed, strerror(errno));
+	(void)sd_notify(0, "READY=1");
+	return 0;
 }
 
 static int start_check(struct keeper *k);
@@ -346,10 +358,10 @@ on_check_exit(sd_event_source *source, const siginfo_t *si, void *userdata)
 		k->again = false;
 		return start_check(k);
 	}
+	/* Not here: the loop reaps this child when the handler has returned. */
 	if (si->si_code == CLD_EXITED && si->si_status == 0)
-		replace_keeper(k);
-	else
-		log_error("%s does not take the configuration, everything stays as it is", k->installed);
+		return sd_event_add_defer(k->event, NULL, replace_keeper, k);
+	log_error("%s does not take the configuration, everything stays as it is", k->installed);
 	(void)sd_notify(0, "READY=1");
 	return 0;
 }
