@@ -36,6 +36,14 @@ mend_mode(int fd, mode_t mode, gid_t gid)
 	return (st.st_mode & 07777) != mode && fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
+static int
+mend_mode_at(int dir_fd, const char *name, gid_t gid)
+{
+	scoped(close_fd) int fd = open_regular_at(dir_fd, name, NULL);
+
+	return fd < 0 ? fd : mend_mode(fd, MODE_RECORD, gid);
+}
+
 /* 1: the file is there, as the record has it; 0: it is missing or torn. */
 static int
 file_is(int dir_fd, const char *name, const void *data, uint64_t len, gid_t gid)
@@ -121,6 +129,8 @@ mend_folder(const struct spool *s, int job_fd, const struct job *job, const stru
 	/* Torn or missing: all that was wanted since the acceptance stands in the records that follow. */
 	if (r == -ENOENT || r == -EBADMSG)
 		r = queued_store(job_fd, gid, true);
+	else if (r >= 0)
+		r = mend_mode_at(job_fd, FILE_STATE, gid);
 	if (r < 0)
 		return r;
 	/* Last, so that a folder with a good job.json is a whole one. */

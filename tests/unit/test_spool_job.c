@@ -83,7 +83,7 @@ test_job_format_refuses_what_parse_would(void **state)
 	assert_int_equal(job_format(job, &text, &len), -EINVAL);
 	memcpy(job->inputs[1].name, "problem.txt", 12);	/* "o,p_t-1.json" is longer */
 	assert_int_equal(job_format(job, &text, &len), -EINVAL);	/* twice the same */
-	job->n_inputs = 1;
+	memcpy(job->inputs[1].name, "problem.tx2", 12);
 	job->argv[0][0] = 'u';
 	assert_int_equal(job_format(job, &text, &len), -EINVAL);
 	job->argv[0][0] = '/';
