@@ -15,6 +15,8 @@
 
 enum key_type { KEY_STRING, KEY_PATH, KEY_COUNT, KEY_SIZE, KEY_TIME, KEY_BOOL, KEY_CHOICE };
 
+#define BYTES_MAX (1ULL << 60)	/* two of them can be added */
+
 /* All keys. spoolgate.conf(5) has the same list, in words. */
 static const struct key {
 	const char *section;
@@ -28,7 +30,7 @@ static const struct key {
 	{ "spool", "read_group", KEY_STRING, 0, 0, NULL, NULL },
 	{ "spool", "gate_group", KEY_STRING, 0, 0, NULL, NULL },
 	{ "spool", "redo_bytes", KEY_SIZE, 4 << 20, 1 << 30, "32M", NULL },
-	{ "spool", "disk_reserve", KEY_SIZE, 0, UINT64_MAX, "256M", NULL },
+	{ "spool", "disk_reserve", KEY_SIZE, 0, BYTES_MAX, "256M", NULL },
 	{ "helper", "gate_socket", KEY_PATH, 0, 0, "/run/spoolgate/gate.sock", NULL },
 	{ "helper", "admin_socket", KEY_PATH, 0, 0, "/run/spoolgate/admin.sock", NULL },
 	{ "helper", "gate_user", KEY_STRING, 0, 0, NULL, NULL },
@@ -36,7 +38,7 @@ static const struct key {
 	{ "helper", "tools", KEY_PATH, 0, 0, SYSCONFDIR "/spoolgate/tools", NULL },
 	{ "helper", "slots", KEY_COUNT, 0, 1024, "0", NULL },
 	{ "helper", "queue_max", KEY_COUNT, 1, 1000000, "1000", NULL },
-	{ "helper", "uploads_max", KEY_SIZE, 1 << 20, UINT64_MAX, "1G", NULL },
+	{ "helper", "uploads_max", KEY_SIZE, 1 << 20, BYTES_MAX, "1G", NULL },
 	{ "helper", "attempts_max", KEY_COUNT, 1, 100, "3", NULL },
 	{ "helper", "run_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-run", NULL },
 	{ "helper", "init_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-init", NULL },
@@ -206,7 +208,7 @@ on_value(const char *section, const char *name, const char *value, unsigned line
 		if (strcmp(keys[i].section, section) != 0)
 			continue;
 		section_known = true;
-		if (strcmp(keys[i].name, name) != 0)
+		if (!name || strcmp(keys[i].name, name) != 0)
 			continue;
 		if (l->config->values[i].set) {
 			faults_add(l->faults, l->path, line, "%s stands here a second time", name);
@@ -216,12 +218,14 @@ on_value(const char *section, const char *name, const char *value, unsigned line
 		value_set(&l->config->values[i], &keys[i], value, l->faults, l->path, line);
 		return;
 	}
-	if (section_known)
+	if (!name) {
+		if (!section_known)
+			faults_add(l->faults, l->path, line, "there is no section [%s]", section);
+	} else if (section_known) {
 		faults_add(l->faults, l->path, line, "[%s] has no key \"%s\"", section, name);
-	else if (section[0] == '\0')
+	} else if (section[0] == '\0') {
 		faults_add(l->faults, l->path, line, "\"%s\" stands before the first [section]", name);
-	else
-		faults_add(l->faults, l->path, line, "there is no section [%s]", section);
+	}
 }
 
 int

@@ -6,8 +6,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "basic/json.h"
 #include "basic/scoped.h"
 #include "config/ini_file.h"
+
+enum { SECTION_MAX = 49 };	/* libinih cuts a longer name without a word */
 
 struct reader {
 	FILE *file;
@@ -17,6 +20,8 @@ struct reader {
 	size_t line_size;
 	unsigned number;	/* of the line that libinih has now, from 1 */
 	bool continues;	/* that line is indented */
+	bool passed_over;	/* this section's header was a fault: its values belong nowhere */
+	bool has_key;	/* a value of this section came before: an indented line goes on with it */
 	char last[256];	/* section, a newline and key of the value before */
 	void (*f)(const char *section, const char *key, const char *value, unsigned line, bool first, void *ctx);
 	void *ctx;
@@ -29,30 +34,78 @@ close_file(FILE **file)
 		(void)fclose(*file);
 }
 
+/* "[name]" or "[name] ; comment". Tells the caller of the section, which libinih keeps to itself until a value comes. */
+static const char *
+check_section(struct reader *r, const char *start)
+{
+	char name[SECTION_MAX + 1] = "";
+	size_t len = strcspn(start + 1, "]");
+
+	r->passed_over = true;
+	if (start[1 + len] != ']')
+		return "a [section] without its ]";
+	if (len > SECTION_MAX)
+		return "the section's name is longer than 49 bytes";
+	memcpy(name, start + 1, len);
+	r->has_key = false;
+	r->passed_over = false;
+	r->f(name, NULL, "", r->number, true, r->ctx);
+	return NULL;
+}
+
+/* What libinih would cut, join or pass over without a word, or report for the first such line only. NULL: nothing. */
+static const char *
+check_line(struct reader *r, const char *text, size_t len, size_t room)
+{
+	const char *start = text + strspn(text, " \t");
+
+	if (memchr(text, '\0', len))
+		return "the line has a NUL byte";
+	if (len > room)
+		return "the line is longer than 198 bytes";
+	if (utf8_valid(text, len) == 0)
+		return "the line is not UTF-8";
+	if (*start == '\0' || *start == ';' || *start == '#')
+		return NULL;
+	if (start > text && r->has_key)
+		return NULL;
+	if (*start == '[')
+		return check_section(r, start);
+	if (start[strcspn(start, "=:")] == '\0')
+		return "neither a [section], a \"key = value\" nor a comment";
+	r->has_key = true;
+	return NULL;
+}
+
 /* libinih's fgets: one line, whole or (with a fault) as an empty one. */
 static char *
 read_line(char *buf, int size, void *stream)
 {
 	struct reader *r = stream;
 	ssize_t n = getline(&r->line, &r->line_size, r->file);
+	const char *fault;
+	char *text = r->line;
 	size_t len;
 
 	if (n < 0)
 		return NULL;
 	len = (size_t)n;
 	r->number++;
-	if (len > 0 && r->line[len - 1] == '\n')
+	if (r->number == 1 && len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {	/* what some editors begin a file with */
+		text += 3;
+		len -= 3;
+	}
+	if (len > 0 && text[len - 1] == '\n')
 		len--;
-	if (len > 0 && r->line[len - 1] == '\r')
+	if (len > 0 && text[len - 1] == '\r')
 		len--;
-	if (memchr(r->line, '\0', len)) {
-		faults_add(r->faults, r->shown_path, r->number, "the line has a NUL byte");
-		len = 0;
-	} else if (len + 2 > (size_t)size) {
-		faults_add(r->faults, r->shown_path, r->number, "the line is longer than %d bytes", size - 2);
+	text[len] = '\0';
+	fault = check_line(r, text, len, (size_t)size - 2);
+	if (fault) {
+		faults_add(r->faults, r->shown_path, r->number, "%s", fault);
 		len = 0;
 	}
-	memcpy(buf, r->line, len);
+	memcpy(buf, text, len);
 	memcpy(buf + len, "\n", 2);
 	r->continues = len > 0 && (buf[0] == ' ' || buf[0] == '\t');
 	return buf;
@@ -69,7 +122,8 @@ on_value(void *user, const char *section, const char *key, const char *value)
 	(void)snprintf(now, sizeof now, "%s\n%s", section, key);
 	first = !r->continues || strcmp(now, r->last) != 0;
 	memcpy(r->last, now, sizeof now);
-	r->f(section, key, value ? value : "", r->number, first, r->ctx);
+	if (!r->passed_over)
+		r->f(section, key, value ? value : "", r->number, first, r->ctx);
 	return 1;
 }
 
@@ -106,7 +160,6 @@ ini_file_read(int dir_fd, const char *name, const char *shown_path, struct fault
 		return -EIO;
 	}
 	if (error_line > 0)
-		faults_add(faults, shown_path, (unsigned)error_line,
-		    "neither a [section], a \"key = value\" nor a comment");
+		faults_add(faults, shown_path, (unsigned)error_line, "libinih cannot read this line");
 	return error_line == -2 ? -ENOMEM : 0;
 }

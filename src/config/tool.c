@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "basic/clock.h"
 #include "basic/fd.h"
@@ -16,12 +17,17 @@
 #include "config/tool.h"
 #include "spool/layout.h"
 
-enum { LIST_MAX = 256, TEXT_MAX = 4096 };
+enum { LIST_MAX = 256, TEXT_MAX = 4096, SEEN_MAX = 1024 * 1024 };
+
+/* What a tool file may say: sums of these and of the time or the disk's size stay within what JSON numbers hold. */
+#define TIME_MAX (36500ULL * 86400 * USEC_PER_SEC)
+#define BYTES_MAX (1ULL << 60)
 
 struct loading {
 	struct tool *tool;
 	struct faults *faults;
 	const char *path;
+	struct strbuf seen;	/* section, a unit separator, key and a newline for each value so far */
 };
 
 static int
@@ -81,14 +87,22 @@ yes_no(struct loading *l, const char *key, const char *value, unsigned line, boo
 static void
 time_value(struct loading *l, const char *key, const char *value, unsigned line, uint64_t *ret)
 {
-	if (time_parse(value, ret) < 0)
+	int r = time_parse(value, ret);
+
+	if (r == -ERANGE || (r == 0 && *ret > TIME_MAX))
+		faults_add(l->faults, l->path, line, "%s: %s is more than 36500 days", key, value);
+	else if (r < 0)
 		faults_add(l->faults, l->path, line, "%s: \"%s\" is no time (such as 90s)", key, value);
 }
 
 static void
 size_value(struct loading *l, const char *key, const char *value, unsigned line, uint64_t *ret)
 {
-	if (size_parse(value, ret) < 0)
+	int r = size_parse(value, ret);
+
+	if (r == -ERANGE || (r == 0 && *ret > BYTES_MAX))
+		faults_add(l->faults, l->path, line, "%s: %s is more than 1048576T", key, value);
+	else if (r < 0)
 		faults_add(l->faults, l->path, line, "%s: \"%s\" is no size (such as 16M)", key, value);
 }
 
@@ -153,14 +167,31 @@ on_limit(struct loading *l, const char *key, const char *value, unsigned line)
 }
 
 static struct parameter *
-parameter_get(struct loading *l, const char *name, unsigned line)
+find_parameter(const struct tool *t, const char *name)
 {
-	struct tool *t = l->tool;
-	struct parameter *grown;
-
 	for (size_t i = 0; i < t->n_parameters; i++)
 		if (strcmp(t->parameters[i].name, name) == 0)
 			return &t->parameters[i];
+	return NULL;
+}
+
+static struct input *
+find_input(const struct tool *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_inputs; i++)
+		if (strcmp(t->inputs[i].name, name) == 0)
+			return &t->inputs[i];
+	return NULL;
+}
+
+static struct parameter *
+parameter_get(struct loading *l, const char *name, unsigned line)
+{
+	struct tool *t = l->tool;
+	struct parameter *grown = find_parameter(t, name);
+
+	if (grown)
+		return grown;
 	if (!parameter_name_valid(name) || strcmp(name, "job") == 0) {
 		faults_add(l->faults, l->path, line, "\"%s\" is no name for a parameter", name);
 		return NULL;
@@ -193,8 +224,10 @@ on_parameter_value(struct loading *l, struct parameter *p, const char *key, cons
 		bool is_min = key[1] == 'i';
 		double number = strtod(value, &end);
 
-		if (*value == '\0' || *end != '\0' || !isfinite(number))
+		if (*value == '\0' || *end != '\0' || !isfinite(number)) {
 			faults_add(l->faults, l->path, line, "%s: \"%s\" is no number", key, value);
+			return;
+		}
 		*(is_min ? &p->min : &p->max) = number;
 		*(is_min ? &p->has_min : &p->has_max) = true;
 	} else {
@@ -206,11 +239,10 @@ static struct input *
 input_get(struct loading *l, const char *name, unsigned line)
 {
 	struct tool *t = l->tool;
-	struct input *grown;
+	struct input *grown = find_input(t, name);
 
-	for (size_t i = 0; i < t->n_inputs; i++)
-		if (strcmp(t->inputs[i].name, name) == 0)
-			return &t->inputs[i];
+	if (grown)
+		return grown;
 	if (!input_name_valid(name) || t->n_inputs >= INPUTS_MAX) {
 		faults_add(l->faults, l->path, line, "\"%s\" is no name for an input, or one too many", name);
 		return NULL;
@@ -223,34 +255,80 @@ input_get(struct loading *l, const char *name, unsigned line)
 	return &grown[t->n_inputs++];
 }
 
+/* A section's header declares what it is about, also where nothing follows. */
+static void
+on_section(struct loading *l, const char *section, unsigned line)
+{
+	if (strncmp(section, "parameter ", 10) == 0)
+		(void)parameter_get(l, section + 10, line);
+	else if (strncmp(section, "input ", 6) == 0)
+		(void)input_get(l, section + 6, line);
+	else if (strcmp(section, "tool") != 0 && strcmp(section, "limits") != 0)
+		faults_add(l->faults, l->path, line, "there is no section [%s]", section);
+}
+
+static void
+on_input_value(struct loading *l, struct input *in, const char *key, const char *value, unsigned line)
+{
+	if (strcmp(key, "max") == 0)
+		size_value(l, key, value, line, &in->max_bytes);
+	else if (strcmp(key, "required") == 0)
+		yes_no(l, key, value, line, &in->required);
+	else
+		faults_add(l->faults, l->path, line, "an input has no key \"%s\"", key);
+}
+
+/* Whether this key stands here a second time, which is a fault: one of the two would not count. */
+static bool
+said_before(struct loading *l, const char *section, const char *key, unsigned line)
+{
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(SEEN_MAX);
+	const char *found;
+
+	strbuf_addf(&s, "%s\x1f%s\n", section, key);
+	found = strstr(strbuf_str(&l->seen), strbuf_str(&s));
+	if (found && (found == l->seen.buf || found[-1] == '\n')) {
+		faults_add(l->faults, l->path, line, "%s stands here a second time", key);
+		return true;
+	}
+	strbuf_addstr(&l->seen, strbuf_str(&s));
+	return false;
+}
+
+static bool
+is_list(const char *section, const char *key)
+{
+	return strcmp(section, "tool") == 0 &&
+	    (strcmp(key, "command") == 0 || strcmp(key, "environment") == 0 || strcmp(key, "folders") == 0);
+}
+
 static void
 on_value(const char *section, const char *key, const char *value, unsigned line, bool first, void *ctx)
 {
 	struct loading *l = ctx;
+	struct parameter *p;
+	struct input *in;
 
-	(void)first;
-	if (strcmp(section, "tool") == 0) {
+	if (!key) {
+		on_section(l, section, line);
+	} else if (section[0] == '\0') {
+		faults_add(l->faults, l->path, line, "\"%s\" stands before the first [section]", key);
+	} else if (first && said_before(l, section, key, line)) {
+		return;
+	} else if (!first && !is_list(section, key)) {
+		faults_add(l->faults, l->path, line, "%s has one value, not a list", key);
+	} else if (strcmp(section, "tool") == 0) {
 		on_tool_value(l, key, value, line);
 	} else if (strcmp(section, "limits") == 0) {
 		on_limit(l, key, value, line);
 	} else if (strncmp(section, "parameter ", 10) == 0) {
-		struct parameter *p = parameter_get(l, section + 10, line);
-
+		p = find_parameter(l->tool, section + 10);
 		if (p)
 			on_parameter_value(l, p, key, value, line);
 	} else if (strncmp(section, "input ", 6) == 0) {
-		struct input *in = input_get(l, section + 6, line);
-
-		if (!in)
-			return;
-		if (strcmp(key, "max") == 0)
-			size_value(l, key, value, line, &in->max_bytes);
-		else if (strcmp(key, "required") == 0)
-			yes_no(l, key, value, line, &in->required);
-		else
-			faults_add(l->faults, l->path, line, "an input has no key \"%s\"", key);
-	} else {
-		faults_add(l->faults, l->path, line, "there is no section [%s]", section);
+		in = find_input(l->tool, section + 6);
+		if (in)
+			on_input_value(l, in, key, value, line);
 	}
 }
 
@@ -261,13 +339,17 @@ find_program(struct loading *l)
 	static const char *const folders[] = { PKGLIBEXECDIR, "/usr/local/bin", "/usr/bin", "/bin" };
 	char **command = l->tool->command;
 	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(TEXT_MAX);
+	struct stat st;
 	char *path = NULL;
 
 	if (strchr(command[0], '/')) {
 		if (command[0][0] != '/')
 			faults_add(l->faults, l->path, 0, "the program \"%s\" needs an absolute path or no slash", command[0]);
-		else if (access(command[0], X_OK) < 0)
+		else if (stat(command[0], &st) < 0 || access(command[0], X_OK) < 0)
 			faults_add(l->faults, l->path, 0, "the program %s cannot be run: %s", command[0], strerror(errno));
+		else if (!S_ISREG(st.st_mode))
+			faults_add(l->faults, l->path, 0, "the program %s cannot be run: %s", command[0],
+			    strerror(S_ISDIR(st.st_mode) ? EISDIR : EACCES));
 		return;
 	}
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
@@ -319,7 +401,9 @@ check_parameters(struct loading *l)
 			p->has_max = true;
 			p->max = TEXT_MAX;
 		}
-		if (p->has_min && p->has_max && p->min > p->max)
+		if (p->type == PARAMETER_TEXT && ((p->has_min && p->min < 0) || p->max < 0))
+			faults_add(l->faults, l->path, 0, "parameter %s: a text has no negative length", p->name);
+		else if (p->has_min && p->has_max && p->min > p->max)
 			faults_add(l->faults, l->path, 0, "parameter %s: min is greater than max", p->name);
 		if (p->type == PARAMETER_TEXT && p->max > TEXT_MAX)
 			faults_add(l->faults, l->path, 0, "parameter %s: a text has at most %d bytes", p->name, TEXT_MAX);
@@ -355,7 +439,7 @@ int
 tool_load(int dir_fd, const char *file_name, const char *shown_path, struct faults *f, struct tool **ret)
 {
 	scoped(free_tool) struct tool *t = calloc(1, sizeof *t);
-	struct loading l = { .tool = t, .faults = f, .path = shown_path };
+	struct loading l = { .tool = t, .faults = f, .path = shown_path, .seen = STRBUF_INIT(SEEN_MAX) };
 	size_t before = f->n, len = strlen(file_name);
 	int r;
 
@@ -371,6 +455,7 @@ tool_load(int dir_fd, const char *file_name, const char *shown_path, struct faul
 	if (!parameter_name_valid(t->name))
 		faults_add(f, shown_path, 0, "\"%s\" is no name for a tool", t->name);
 	r = ini_file_read(dir_fd, file_name, shown_path, f, on_value, &l);
+	strbuf_done(&l.seen);
 	if (r < 0)
 		return r;
 	if (!t->command || !t->command[0]) {
