@@ -1,7 +1,11 @@
 #include "config.h"
 
+/* The plain functions, deprecated or not: EVP's look-up of a provider reads configuration and costs a program that lives for one
+ * job more than all its hashing, and linked statically it brings the whole of libcrypto along. */
+#define OPENSSL_API_COMPAT 10101
+
 #include <errno.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +16,7 @@
 #include "basic/scoped.h"
 
 struct sha256 {
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
 
 struct sha256 *
@@ -20,10 +24,7 @@ sha256_new(void)
 {
 	struct sha256 *h = calloc(1, sizeof *h);
 
-	if (!h)
-		return NULL;
-	h->ctx = EVP_MD_CTX_new();
-	if (!h->ctx || EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1)
+	if (h && SHA256_Init(&h->ctx) != 1)
 		return sha256_free(h);
 	return h;
 }
@@ -31,10 +32,7 @@ sha256_new(void)
 struct sha256 *
 sha256_free(struct sha256 *h)
 {
-	if (h) {
-		EVP_MD_CTX_free(h->ctx);
-		free(h);
-	}
+	free(h);
 	return NULL;
 }
 
@@ -61,7 +59,7 @@ to_hex(const unsigned char digest[SHA256_LEN], char ret_hex[SHA256_HEX_SIZE])
 void
 sha256_add(struct sha256 *h, const void *data, size_t len)
 {
-	must(EVP_DigestUpdate(h->ctx, data, len));
+	must(SHA256_Update(&h->ctx, data, len));
 }
 
 void
@@ -69,8 +67,8 @@ sha256_finish(struct sha256 *h, char ret_hex[SHA256_HEX_SIZE])
 {
 	unsigned char digest[SHA256_LEN] = { 0 };
 
-	must(EVP_DigestFinal_ex(h->ctx, digest, NULL));
-	must(EVP_DigestInit_ex(h->ctx, NULL, NULL));
+	must(SHA256_Final(digest, &h->ctx));
+	must(SHA256_Init(&h->ctx));
 	to_hex(digest, ret_hex);
 }
 
@@ -78,8 +76,11 @@ void
 sha256_hex(const void *data, size_t len, char ret_hex[SHA256_HEX_SIZE])
 {
 	unsigned char digest[SHA256_LEN] = { 0 };
+	SHA256_CTX ctx;
 
-	must(EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL));
+	must(SHA256_Init(&ctx));
+	must(SHA256_Update(&ctx, data, len));
+	must(SHA256_Final(digest, &ctx));
 	to_hex(digest, ret_hex);
 }
 
