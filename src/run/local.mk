@@ -16,14 +16,25 @@ librun_a_SOURCES = \
 	src/run/watch.c src/run/watch.h
 RUN_LIBS = librun.a libproto.a libspool.a $(BASIC_LIBS)
 
+# Both programs are static, for every job starts one of each: loading libcrypto alone would take as long as bubblewrap does to
+# build the jail, and in a jail there is no library that init could count on. (Sanitizers need dynamic programs.)
+RUN_STATIC_LDFLAGS = -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -pthread
+
 pkglibexec_PROGRAMS += spoolgate-run
 spoolgate_run_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 spoolgate_run_SOURCES = src/run/main.c
 spoolgate_run_LDADD = $(RUN_LIBS)
+if !SANITIZERS
+spoolgate_run_LDFLAGS = $(RUN_STATIC_LDFLAGS)
+endif
 
-# Static: inside a jail there is no library it could count on, and every job has one. Sanitizers need a dynamic program.
 pkglibexec_PROGRAMS += spoolgate-init
-spoolgate_init_CFLAGS = $(BASE_CFLAGS) $(WARN_CFLAGS) $(HARD_CFLAGS)
-spoolgate_init_LDFLAGS = -static
+spoolgate_init_CFLAGS = $(BASE_CFLAGS) $(WARN_CFLAGS) $(INIT_CFLAGS)
 spoolgate_init_SOURCES = src/run/init.c src/run/descendants.c src/run/descendants.h src/run/init_message.h
+spoolgate_init_LDFLAGS = $(RUN_STATIC_LDFLAGS)
 spoolgate_init_LDADD =
+if SANITIZERS
+INIT_CFLAGS = -fPIE
+else
+INIT_CFLAGS = $(HARD_CFLAGS)
+endif
