@@ -228,9 +228,9 @@ exchange_end(struct exchange *x)
 		x->service->finish(x);
 	response_header(&x->res, "X-Request-Id", x->req.id);
 	sent = response_send(&x->res, x->req.method == METHOD_HEAD, x->fcgx.out);
+	log_request(x, x->res.status, sent < 0 ? 0 : sent);	/* its texts are gone with the connection */
 	close_quickly(x);
 	disconnect(x);
-	log_request(x, x->res.status, sent < 0 ? 0 : sent);
 	request_done(&x->req);
 	response_reset(&x->res);
 }
