@@ -1,16 +1,10 @@
 """A full disk: submissions are refused in the API's shape and leave nothing; with room again all goes on."""
 
 import os
-import subprocess
 
-from lib import disks, machine
+from lib import disks, machine, running
 
 B4 = {"monomers": [["a", "b", ">mon1"], ["a*", "b*", ">mon2"], ["a", ">mon3"], ["b", ">mon4"]], "gen": 2}
-
-
-def job_count(stack):
-    return int(subprocess.run(f"ls {stack.spool}/jobs/*/ -d | wc -l; ls {stack.spool}/jobs/* | grep -c '^[0-9a-f]\\{{32\\}}$'",
-                              shell=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def submit(session, stack):
@@ -20,8 +14,8 @@ def submit(session, stack):
 def finish(session, stack, task):
     def done():
         answer = session.get(stack.url("stableconfigs", f"/status/{task}"))
-        return answer if answer.status_code not in (202, 203) else None
-    return machine.wait_for(done, 30, "the job ends")
+        return [answer] if answer.status_code not in (202, 203) else None
+    return machine.wait_for(done, 30, "the job ends")[0]
 
 
 def test_a_full_disk_refuses_and_recovers(make_stack, small_disk):
@@ -34,13 +28,13 @@ def test_a_full_disk_refuses_and_recovers(make_stack, small_disk):
 
     for leave in (8 << 20, 64 << 10, 0):	# below the reserve; hardly anything; nothing
         filler = disks.fill(disk, leave)
-        before = job_count(stack)
+        before = stack.jobs()
         answer = submit(session, stack)
         assert answer.status_code in (503, 507), answer.text
         assert answer.headers["Content-Type"] == "application/json"
         assert sorted(answer.json()) == ["message", "status"] and answer.json()["status"] == "Exception"
         assert int(answer.headers["Retry-After"]) > 0
-        assert job_count(stack) == before and not os.listdir(os.path.join(stack.spool, "incoming"))
+        assert stack.jobs() == before and not os.listdir(os.path.join(stack.spool, "incoming"))
         # What is there can still be read.
         assert session.get(stack.url("stableconfigs", f"/status/{first.json()['task_id']}")).status_code == 200
         os.unlink(filler)
@@ -52,7 +46,6 @@ def test_a_full_disk_refuses_and_recovers(make_stack, small_disk):
 
 def test_a_disk_that_fills_while_a_job_runs_keeps_its_verdict(make_stack, small_disk):
     """The verdict has its room from the start: on a full disk the job ends all the same, and its end can be read."""
-    from lib import running
     disk = small_disk(96 << 20)
     stack = make_stack(spool=os.path.join(disk, "spool"), tools={
         "wait": running.tool(["/bin/sh", "-c", "while test ! -e never; do sleep 0.05; done"], limit_wall="4s")})

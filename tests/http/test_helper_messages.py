@@ -21,19 +21,14 @@ def stack(ground, programs):
             "echo": ECHO, "ranged": "[tool]\ncommand =\n\t/bin/echo\n\t{n}\n[parameter n]\ntype = integer\nmin = 1\nmax = 9\n"})
 
 
-def jobs(stack):
-    return sorted(name for two in os.listdir(os.path.join(stack.spool, "jobs"))
-                  for name in os.listdir(os.path.join(stack.spool, "jobs", two)))
-
-
 @pytest.fixture
 def nothing_left(stack):
     """Afterwards there are as many jobs as before, incoming/ is empty and the helper answers."""
-    before = jobs(stack)
+    before = stack.jobs()
     yield
     with stack.helper() as helper:
         assert helper.queue()["ok"]
-    assert jobs(stack) == before
+    assert stack.jobs() == before
     machine.wait_for(lambda: not os.listdir(os.path.join(stack.spool, "incoming")), 5, "incoming/ is empty")
 
 

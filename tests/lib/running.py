@@ -116,6 +116,11 @@ class Stack:
         job = job.replace("-", "")
         return os.path.join(self.spool, "jobs", job[:2], job)
 
+    def jobs(self):
+        """The ids of all jobs in the spool."""
+        jobs = os.path.join(self.spool, "jobs")
+        return sorted(name for two in os.listdir(jobs) for name in os.listdir(os.path.join(jobs, two)))
+
     def record(self, job, name):
         """One of the job's JSON files; {} where it is not there."""
         return folder.read_json(os.path.join(self.job_folder(job), name))

@@ -16,8 +16,18 @@ def session(ca):
     return own
 
 
+class _Reader(io.BufferedReader):
+    """What a connection's answers are read from, one after the other: HTTPResponse closes its file, but not this one."""
+
+    def makefile(self, _mode):
+        return self
+
+    def close(self):
+        pass
+
+
 class Answer:
-    """One HTTP/1.1 answer read from a socket."""
+    """One HTTP/1.1 answer read from a connection."""
 
     def __init__(self, sock, method="GET"):
         answer = http.client.HTTPResponse(sock, method=method)
@@ -36,11 +46,17 @@ class Connection:
         if ca:
             context = ssl.create_default_context(cafile=ca)
             self.sock = context.wrap_socket(self.sock, server_hostname=host)
+        self._file = self.sock.makefile("rb", buffering=0)
+        self.reader = _Reader(self._file)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._file.close()
         self.sock.close()
 
     def send(self, *pieces):
@@ -48,7 +64,7 @@ class Connection:
             self.sock.sendall(piece if isinstance(piece, bytes) else piece.encode())
 
     def answer(self, method="GET"):
-        return Answer(self.sock, method)
+        return Answer(self.reader, method)
 
     def end_of_sending(self):
         """No more bytes from us; without TLS the other side still may answer."""
@@ -57,7 +73,7 @@ class Connection:
     def closed(self):
         """Waits for the other side to close, and tells whether it did so without a word."""
         try:
-            return self.sock.recv(1) == b""
+            return self.reader.read(1) == b""
         except ConnectionError:
             return True
 
