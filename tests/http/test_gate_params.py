@@ -50,7 +50,7 @@ def raw(stack, *pieces, half_close=True):
     ({"REQUEST_URI": b"/status/\xff\xfe"}, (400, 404)), ({"REQUEST_URI": "/status/../../etc/passwd"}, (404,)),
     ({"REQUEST_URI": "/status/%2e%2e%2f%2e%2e"}, (404,)), ({"REQUEST_URI": "/a" * 1000}, (404, 414)),
     ({"SPOOLGATE_PREFIX": "/other"}, (404,)), ({"SPOOLGATE_PREFIX": "x" * 10000}, (400, 404)),
-    ({"SPOOLGATE_REQUEST_ID": "x" * 10000}, (404,)), ({"SPOOLGATE_REQUEST_ID": "a\r\nSet-Cookie: x"}, (404,)),
+    ({"SPOOLGATE_REQUEST_ID": "x" * 10000}, (404,)), ({"SPOOLGATE_REQUEST_ID": "a\r\nSet-Cookie: x"}, (400, 404)),
     ({"HTTP_ORIGIN": "a\r\nSet-Cookie: x=y"}, (400, 404)), ({"HTTP_ORIGIN": "x" * 60000}, (400, 404)), ({"HTTP_ORIGIN": b"\xff\0"}, (400, 404)),
     ({"REMOTE_ADDR": "nonsense"}, (400, 404)), ({"REMOTE_ADDR": "x" * 9000}, (400, 404)), ({"QUERY_STRING": "x" * 60000}, (400, 404)),
 ], ids=lambda value: repr(value)[:50])
