@@ -54,7 +54,6 @@ json_dup_string(json_object *obj, const char *name, char **ret)
 	return 0;
 }
 
-/* json-c makes the nearest of INT64_MIN and UINT64_MAX of an integer beyond both, and nothing tells it apart afterwards. */
 int
 json_get_int(json_object *obj, const char *name, int64_t *ret)
 {
@@ -63,7 +62,7 @@ json_get_int(json_object *obj, const char *name, int64_t *ret)
 
 	if (r < 0)
 		return r;
-	if (json_object_get_int64(val) == INT64_MIN || json_object_get_uint64(val) > INT64_MAX)
+	if (json_object_get_uint64(val) > INT64_MAX)	/* 0 for negative ones */
 		return -EBADMSG;
 	*ret = json_object_get_int64(val);
 	return 0;
@@ -77,7 +76,7 @@ json_get_uint(json_object *obj, const char *name, uint64_t *ret)
 
 	if (r < 0)
 		return r;
-	if (json_object_get_int64(val) < 0 || json_object_get_uint64(val) == UINT64_MAX)
+	if (json_object_get_int64(val) < 0)
 		return -EBADMSG;
 	*ret = json_object_get_uint64(val);
 	return 0;

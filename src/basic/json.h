@@ -1,7 +1,7 @@
 /* json.h - json-c, behind one strict scanner.
  *
- * json-c 0.16 lets NaN, raw control bytes and lone surrogates pass and rounds big integers, so every text from outside goes
- * through json_scan() first, which accepts exactly RFC 8259 in UTF-8 (RFC 3629: no surrogates, no overlong forms), with a
+ * json-c's own parser (0.16) lets NaN, raw control bytes and lone surrogates pass, rounds big integers and breaks some escapes
+ * beyond the BMP, so it is not used: every text goes through json_scan(), which accepts exactly RFC 8259 in UTF-8 (RFC 3629: no surrogates, no overlong forms), with a
  * bound on depth. A lone surrogate escape (\ud800) is refused too: no UTF-8 text can hold it. Duplicate members are
  * accepted, the last one counts. */
 #ifndef SPOOLGATE_JSON_H
@@ -27,9 +27,10 @@ put_json(json_object **o)
 /* 0, or -EBADMSG: not RFC 8259 (ret_offset, where not NULL, tells where), -E2BIG: nested deeper than depth_max. */
 int json_scan(const char *text, size_t len, unsigned depth_max, size_t *ret_offset);
 
-/* Scans, then parses; the caller owns *ret, which is NULL for the text null. NUL escapes (\u0000) in strings are kept: use
- * json_object_get_string_len. Errors as json_scan, and -ENOMEM; -EBADMSG also for a NUL in a member's name, which json-c
- * would cut there, and beyond INT_MAX bytes. */
+/* Scans, then builds the tree; the caller owns *ret, which is NULL for the text null. NUL escapes (\u0000) in strings are kept:
+ * use json_object_get_string_len. An integer beyond 64 bits becomes a double (one beyond a double's range, of any number, is
+ * infinite); json_format writes either as it was written. Errors as json_scan, and -ENOMEM; -EBADMSG also for a NUL in a
+ * member's name, which json-c would cut there, and beyond INT_MAX bytes. */
 int json_parse(const char *text, size_t len, json_object **ret);
 
 /* The raw text of the last member of this name of a top-level object that json_scan accepted: how a number was written,
@@ -38,7 +39,7 @@ int json_parse(const char *text, size_t len, json_object **ret);
 int json_member_text(const char *text, size_t len, const char *name, const char **ret_value, size_t *ret_len);
 
 /* Members of an object. -ENOENT: not there; -EBADMSG: of another type, or out of range, or obj is no object. ret_ is left
- * alone on failure. INT64_MIN and UINT64_MAX count as out of range, for json-c makes them of every integer beyond. */
+ * alone on failure. */
 int json_get_string(json_object *obj, const char *name, const char **ret);	/* owned by obj; -EBADMSG also with a NUL inside */
 int json_dup_string(json_object *obj, const char *name, char **ret);
 int json_get_int(json_object *obj, const char *name, int64_t *ret);

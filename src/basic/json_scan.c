@@ -1,13 +1,12 @@
-/* The text of JSON: what is valid, where a member stands, how a string is written. json.c has the trees. */
+/* The text of JSON: what is valid, where a member stands, how a string is written. json_parse.c and json.c have the trees. */
 #include "config.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "basic/json.h"
-#include "basic/scoped.h"
+#include "basic/json_scan.h"
 #include "basic/strbuf.h"
 
 /* What a byte does inside a string. */
@@ -76,8 +75,6 @@ struct scan {
 	const unsigned char *text;
 	size_t len;
 	size_t pos;	/* after an error: of the byte that is wrong, or len */
-	bool nul;	/* the last string has an escaped NUL */
-	bool nul_in_name;	/* a member's name has one */
 };
 
 static void
@@ -126,9 +123,8 @@ hex4(const unsigned char *p, size_t left)
 	return value;
 }
 
-/* The character of the escape at p, which begins with a backslash, and the escape's length; -1: none. */
-static int
-read_escape(const unsigned char *p, size_t left, size_t *ret_len)
+int
+json_read_escape(const unsigned char *p, size_t left, size_t *ret_len)
 {
 	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
 	int c = left > 1 ? p[1] : 0, low = 0;
@@ -159,9 +155,7 @@ static int
 scan_string(struct scan *s)
 {
 	size_t i = s->pos + 1, n = 0;
-	int c = 0;
 
-	s->nul = false;
 	if (peek(s) != '"')
 		return -EBADMSG;
 	for (;;) {
@@ -175,10 +169,8 @@ scan_string(struct scan *s)
 			s->pos = i + 1;
 			return 0;
 		case ESCAPE:
-			c = read_escape(s->text + i, s->len - i, &n);
-			if (c < 0)
+			if (json_read_escape(s->text + i, s->len - i, &n) < 0)
 				return -EBADMSG;
-			s->nul |= (c == 0);
 			i += n;
 			break;
 		case BEYOND_ASCII:
@@ -257,7 +249,6 @@ scan_name(struct scan *s)
 
 	if (r < 0)
 		return r;
-	s->nul_in_name |= s->nul;
 	skip_blanks(s);
 	if (peek(s) != ':')
 		return -EBADMSG;
@@ -385,43 +376,6 @@ json_scan(const char *text, size_t len, unsigned depth_max, size_t *ret_offset)
 	return r;
 }
 
-static void
-free_tokener(json_tokener **tok)
-{
-	if (*tok)
-		json_tokener_free(*tok);
-}
-
-int
-json_parse(const char *text, size_t len, json_object **ret)
-{
-	scoped(free_tokener) json_tokener *tok = NULL;
-	json_object *obj = NULL;
-	enum json_tokener_error err = json_tokener_success;
-	struct scan s = { .text = (const unsigned char *)text, .len = len };
-	int r = scan_text(&s, JSON_DEPTH_MAX);
-
-	if (r < 0)
-		return r;
-	if (s.nul_in_name || len > INT_MAX)	/* json-c's names are C strings, its lengths are int */
-		return -EBADMSG;
-	tok = json_tokener_new_ex(JSON_DEPTH_MAX + 2);	/* it counts a scalar as a level too */
-	if (!tok)
-		return -ENOMEM;
-	obj = json_tokener_parse_ex(tok, text, (int)len);
-	err = json_tokener_get_error(tok);
-	if (err == json_tokener_continue) {	/* a number at the top ends only where something follows */
-		obj = json_tokener_parse_ex(tok, "", 1);
-		err = json_tokener_get_error(tok);
-	}
-	if (err != json_tokener_success) {
-		json_object_put(obj);
-		return -ENOMEM;	/* the scanner let nothing else through */
-	}
-	*ret = obj;	/* NULL is null */
-	return 0;
-}
-
 /* Whether the string literal at p (len bytes with its quotes, and valid) is this ASCII name. */
 static bool
 literal_equals(const unsigned char *p, size_t len, const char *name)
@@ -433,7 +387,7 @@ literal_equals(const unsigned char *p, size_t len, const char *name)
 
 		n = 1;
 		if (c == '\\')
-			c = read_escape(p + i, len - 1 - i, &n);
+			c = json_read_escape(p + i, len - 1 - i, &n);
 		if (*name == '\0' || c != (unsigned char)*name)
 			return false;
 	}

@@ -9,7 +9,8 @@ libbasic_a_SOURCES = \
 	src/basic/hash.c src/basic/hash.h \
 	src/basic/id.c src/basic/id.h \
 	src/basic/json.c src/basic/json.h \
-	src/basic/json_scan.c \
+	src/basic/json_parse.c \
+	src/basic/json_scan.c src/basic/json_scan.h \
 	src/basic/log.c src/basic/log.h \
 	src/basic/proc.c src/basic/proc.h \
 	src/basic/scoped.h \

@@ -1,4 +1,5 @@
-/* What json_scan accepts, json-c parses; what we then print, we read again as the same; a member's raw text is its value. */
+/* What json_scan accepts, json-c parses too, and into the same tree where it can; what we then print, we read again as the
+ * same; a member's raw text is its value; what json_quote writes, we read again. */
 #include "config.h"
 
 #include <errno.h>
@@ -46,6 +47,34 @@ check_quote(const char *text, size_t len, bool ascii)
 	MUST(len == 0 || memcmp(json_object_get_string(obj), text, len) == 0);
 }
 
+/* Nineteen digits in a row: json-c rounds what no longer fits. */
+static bool
+has_big_integer(const char *text, size_t len)
+{
+	size_t digits = 0;
+
+	for (size_t i = 0; i < len && digits < 19; i++)
+		digits = text[i] >= '0' && text[i] <= '9' ? digits + 1 : 0;
+	return digits == 19;
+}
+
+static void
+check_json_c(const char *text, size_t len, json_object *ours)
+{
+	json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 2);	/* it counts a scalar as a level */
+	char *copy = strndup(text, len);	/* a number at the top ends at the NUL */
+	json_object *theirs = NULL;
+
+	MUST(tok && copy);
+	theirs = json_tokener_parse_ex(tok, copy, (int)len + 1);
+	MUST(json_tokener_get_error(tok) == json_tokener_success);
+	if (!memmem(text, len, "\\u", 2) && !has_big_integer(text, len))
+		MUST(json_object_equal(ours, theirs));
+	json_object_put(theirs);
+	json_tokener_free(tok);
+	free(copy);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -70,6 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	MUST(r == 0);
+	check_json_c(text, size, obj);
 	if (json_object_is_type(obj, json_type_object))
 		check_members(text, size, obj);
 	MUST(json_format(obj, &printed, &printed_len) == 0);
