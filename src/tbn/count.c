@@ -94,6 +94,13 @@ integer_part(const struct decimal *d, bool *ret_fraction)
 	return value;
 }
 
+static const struct {
+	const char *text;
+	int64_t count;
+} words[] = {
+	{ "true", 1 }, { "True", 1 }, { "false", 0 }, { "False", 0 }, { "inf", INT64_MAX }, { "-inf", -INT64_MAX },
+};
+
 int
 parse_count(const char *text, int64_t *ret_count)
 {
@@ -101,14 +108,11 @@ parse_count(const char *text, int64_t *ret_count)
 	bool fraction = false;
 	int64_t value;
 
-	if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0) {
-		*ret_count = 1;
-		return 0;
-	}
-	if (strcmp(text, "false") == 0 || strcmp(text, "False") == 0) {
-		*ret_count = 0;
-		return 0;
-	}
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(text, words[i].text) == 0) {
+			*ret_count = words[i].count;
+			return 0;
+		}
 	if (scan_decimal(text, &d) < 0)
 		return -EINVAL;
 	value = integer_part(&d, &fraction);

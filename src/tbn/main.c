@@ -42,6 +42,7 @@ struct run {
 	struct search search;
 	struct progress progress;
 	struct fault fault;
+	bool misused;	/* the arguments are wrong: say what they should be */
 	bool searching;	/* search holds an entropy, and may hold results worth showing */
 };
 
@@ -384,6 +385,8 @@ complain(const struct run *run)
 	if (f->token.n > 0)
 		(void)fprintf(stderr, " (at '%.*s')", (int)(f->token.n > 200 ? 200 : f->token.n), f->token.p);
 	(void)fputc('\n', stderr);
+	if (run->misused)
+		(void)fputs(usage, stderr);
 }
 
 static int
@@ -413,6 +416,7 @@ main(int argc, char **argv)
 	scoped(run_done) struct run run = { .fault = { .class = FAULT_NONE } };
 	int r = parse_options(&run.options, argc, argv, &run.fault);
 
+	run.misused = r < 0;
 	if (r == 0)
 		r = stop_init(run.options.service);
 	if (r == 0)

@@ -13,8 +13,8 @@ int parse_constraints(struct network *net, struct slice text, struct fault *faul
 /* What only the analysed network can tell: constraints that cannot apply. Marks the components that constraints touch. */
 int check_constraints(struct network *net, struct fault *fault);
 
-/* Reads a number as JSON or a programming language writes it (4, -3, 2.5, 1e308, of any length; true and false are 1 and
- * 0) and rounds it up to an integer, held within +-INT64_MAX. 0 or -EINVAL. */
+/* Reads a number as JSON or a programming language writes it (4, -3, 2.5, 1e308, inf, of any length; true and false are 1
+ * and 0) and rounds it up to an integer, held within +-INT64_MAX. 0 or -EINVAL. */
 int parse_count(const char *text, int64_t *ret_count);
 
 /* The name of a kind as the language writes it. */

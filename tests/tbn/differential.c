@@ -279,7 +279,7 @@ int
 main(int argc, char **argv)
 {
 	static const int64_t gens[] = { 0, 1, 2, 5, 1000, 1000 };
-	uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+	uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 5000, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 	uint64_t errors = 0, constrained = 0, exhaustive = 0;
 
 	for (uint64_t n = 0; n < count; n++) {
