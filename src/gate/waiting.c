@@ -114,14 +114,19 @@ leave_place(struct waiting *w, const char *owner)
 	(void)pthread_mutex_unlock(&w->lock);
 }
 
+/* Frees a wait, and its place where it has one (w not NULL): last, so that a place that is free holds nothing any more. */
 static void
-wait_free(struct wait *wait)
+wait_free(struct waiting *w, struct wait *wait)
 {
+	char *owner = (char *)(uintptr_t)wait->what.owner;
+
 	if (wait->what.free_ctx)
 		wait->what.free_ctx(wait->what.ctx);
 	close_fd(&wait->what.follow_fd);
-	free((char *)(uintptr_t)wait->what.owner);
 	free(wait);
+	if (w)
+		leave_place(w, owner);
+	free(owner);
 }
 
 int
@@ -153,7 +158,7 @@ exchange_wait(struct exchange *x, const struct wait_for *what)
 		r = -EAGAIN;
 	}
 	if (r < 0) {
-		wait_free(wait);
+		wait_free(NULL, wait);
 		return r;
 	}
 	x->wait = wait;
@@ -257,7 +262,7 @@ watch(struct waiting *w, const char *id)
 	return 0;
 }
 
-/* Whether another wait, before end (NULL: any), watches the same job. */
+/* Whether another wait than this one (NULL: any) watches the job. */
 static bool
 is_watched(const struct waiting *w, const struct wait *except, const char *id)
 {
@@ -360,8 +365,7 @@ sweep(struct waiting *w)
 			if (w->watched_fd >= 0 && !is_watched(w, i, i->what.id) && client_unwatch(w->helper, ids, 1) < 0)
 				helper_lost(w, clock_mono());
 		}
-		leave_place(w, i->what.owner);
-		wait_free(i);
+		wait_free(w, i);
 	}
 	if (w->n_watched == 0 && w->retry_at) {	/* nobody needs the helper now */
 		w->retry_at = 0;

@@ -16,7 +16,7 @@ struct exchange;
 struct gate;
 
 enum wait_event {
-	WAIT_LOOK,	/* look at the job: the wait has just begun, the job changed, or changes may have been missed */
+	WAIT_LOOK,	/* look at the job and the file: the wait has just begun, the job changed, or changes may have been missed */
 	WAIT_GROWN,	/* the followed file has another size */
 	WAIT_DEADLINE,	/* its time has come */
 	WAIT_DRAIN,	/* this worker is ending: answer so that the client comes again, or keep on */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "gate_rig.h"
@@ -39,7 +40,6 @@ test_fail(struct exchange *x, int status, const char *message)
 
 struct context {
 	char id[ID_SIZE];
-	unsigned looks;
 };
 
 static void
@@ -55,10 +55,15 @@ on_wait(struct exchange *x, enum wait_event event, void *ctx)
 	struct context *c = ctx;
 	scoped(close_fd) int job_fd = -EBADF;
 	struct job_status status = { .state = JOB_QUEUED };
+	struct stat st;
 
 	switch (event) {
 	case WAIT_LOOK:
-		c->looks++;
+		/* What grew before it was followed is seen by looking. */
+		if (strcmp(x->args[0], "follow") == 0 && fstatat(scene->dir->fd, "log", &st, 0) == 0 && st.st_size > 4) {
+			say(x, 200, "grown");
+			return WAIT_DONE;
+		}
 		job_fd = spool_open_job(scene->rig.spool, c->id);
 		if (job_fd >= 0 && status_load(job_fd, &status) == 0 && status.state == JOB_FINISHED) {
 			say(x, 200, "finished");
