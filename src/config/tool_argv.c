@@ -82,11 +82,12 @@ check_number(const struct parameter *p, json_object *value, char **ret_why)
 	bool integer = json_object_is_type(value, json_type_int);
 	double number;
 
-	if (!integer && (p->type == PARAMETER_INTEGER || !json_object_is_type(value, json_type_double)))
+	if (!integer && !json_object_is_type(value, json_type_double))
 		return refuse(ret_why, "%s must be %s", p->name, p->type == PARAMETER_INTEGER ? "an integer" : "a number");
-	/* json-c makes the first of these of every integer below, the second of every one above. */
-	if (integer && (json_object_get_int64(value) == INT64_MIN || json_object_get_uint64(value) == UINT64_MAX))
-		return refuse(ret_why, "%s is out of its range", p->name);
+	/* json_parse makes a double of an integer beyond 64 bits, which remembers how it was written. */
+	if (!integer && p->type == PARAMETER_INTEGER)
+		return refuse(ret_why, strpbrk(json_object_get_string(value), ".eE") ? "%s must be an integer" :
+		    "%s is out of its range", p->name);
 	number = json_object_get_double(value);
 	if (!isfinite(number) || (p->has_min && number < p->min) || (p->has_max && number > p->max))
 		return refuse(ret_why, "%s is out of its range", p->name);

@@ -167,7 +167,7 @@ test_job_parse_refuses_damage(void **state)
 		{ "\"argv\":[\"/usr", "\"argv\":[\"/\\u0000usr" }, { "\"inputs\":[", "\"inputs\":[1," },
 		{ "\"inputs\":[", "\"inputs\":[{}," }, { "problem.txt", "../problem" }, { "\"size\":4", "\"size\":4.5" },
 		{ "\"sha256\":\"", "\"sha256\":\"0" }, { "\"limits\":{", "\"limits\":{},\"x\":{" }, { "\"twice\":false", "\"twice\":0" },
-		{ "\"wall_usec\":0", "\"wall_usec\":18446744073709551615" }, { "}", "" },
+		{ "\"wall_usec\":0", "\"wall_usec\":18446744073709551616" }, { "}", "" },
 	};
 	scoped(free_job) struct job *job = help_job('a', "v1:token:x", two_inputs), *again = NULL;
 	scoped(free_ptr) char *text = text_of(job);
