@@ -157,6 +157,7 @@ spawn(const char *program, const int fds[4], pid_t *ret_pid)
 	int high[4] = { -EBADF, -EBADF, -EBADF, -EBADF };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
+	sigset_t term;
 	int r;
 
 	/* Sanitized builds want their options; nothing else of ours is for a supervisor. */
@@ -169,6 +170,14 @@ spawn(const char *program, const int fds[4], pid_t *ret_pid)
 	r = spawnattr_init_clean(&attr, 1);
 	if (r < 0)
 		return r;
+	/* SIGTERM is a kill of the job, which may be asked before the supervisor could block it by itself. */
+	(void)sigemptyset(&term);
+	(void)sigaddset(&term, SIGTERM);
+	r = -posix_spawnattr_setsigmask(&attr, &term);
+	if (r < 0) {
+		(void)posix_spawnattr_destroy(&attr);
+		return r;
+	}
 	r = -posix_spawn_file_actions_init(&actions);
 	if (r == 0) {
 		r = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);

@@ -12,7 +12,7 @@
 #include "spool/layout.h"
 
 /* A supervisor is started as `spoolgate-run` (mode below) with these descriptors, and 0 to 2 on /dev/null and the helper's
- * stderr. */
+ * stderr; with SIGTERM blocked, so that a kill which comes at once is not lost. */
 enum {
 	PLAN_JOB_FD = 3,	/* the job's folder */
 	PLAN_LOCK_FD = 4,	/* its lock, locked: held until the supervisor ends */
