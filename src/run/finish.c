@@ -190,16 +190,6 @@ flush(int fd)
 }
 
 static int
-flush_at(int dir_fd, const char *name)
-{
-	scoped(close_fd) int fd = open_regular_at(dir_fd, name, NULL);
-
-	if (fd == -ENOENT)
-		return 0;
-	return fd < 0 ? fd : flush(fd);
-}
-
-static int
 flush_entry(const struct manifest_entry *e, void *ctx)
 {
 	const int *work_fd = ctx;
@@ -207,6 +197,21 @@ flush_entry(const struct manifest_entry *e, void *ctx)
 	    open_dir_beneath(*work_fd, e->path);
 
 	return fd < 0 ? fd : flush(fd);
+}
+
+static int
+start_entry(const struct manifest_entry *e, void *ctx)
+{
+	const int *work_fd = ctx;
+	scoped(close_fd) int fd = -EBADF;
+
+	if (e->sha256[0] == '\0')
+		return 0;
+	fd = open_regular_beneath(*work_fd, e->path, NULL);
+	if (fd < 0)
+		return fd;
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
 }
 
 static int
@@ -219,11 +224,34 @@ count_entry(const struct manifest_entry *e, void *ctx)
 	return 0;
 }
 
-/* Everything but the verdict. The folder itself is flushed with that. */
+/* The files beside work/. All are handed to the disk before the first is waited for: then that one's commit of the file system's
+ * journal holds the others too, and they need none of their own. ended.json is not among them: result.json stands for it. */
+static int
+flush_files(int job_fd)
+{
+	static const char *const names[] = { "log", "stdout", "manifest", "receipt.json" };
+	enum { N = sizeof names / sizeof names[0] };
+	int fds[N], r = 0;
+
+	for (size_t i = 0; i < N; i++) {
+		fds[i] = open_regular_at(job_fd, names[i], NULL);
+		if (fds[i] >= 0)
+			(void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+		else if (fds[i] != -ENOENT && r == 0)
+			r = fds[i];
+	}
+	for (size_t i = 0; i < N; i++) {
+		if (fds[i] >= 0 && r == 0)
+			r = flush(fds[i]);
+		close_fd(&fds[i]);
+	}
+	return r;
+}
+
+/* Everything but the verdict. The job's folder itself is flushed with that. */
 static int
 flush_all(int job_fd)
 {
-	static const char *const names[] = { "log", "stdout", "manifest", "receipt.json", "ended.json" };
 	scoped(close_fd) int work_fd = -EBADF;
 	size_t entries = 0;
 	int r = manifest_each(job_fd, MANIFEST_MAX, count_entry, &entries);
@@ -232,15 +260,19 @@ flush_all(int job_fd)
 		return r;
 	if (entries >= SYNCFS_FROM)
 		return syncfs(job_fd) < 0 ? -errno : 0;
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		r = flush_at(job_fd, names[i]);
+	work_fd = open_dir_at(job_fd, "work");
+	if (work_fd < 0 && work_fd != -ENOENT)
+		return work_fd;
+	if (work_fd >= 0 && entries > 0) {
+		r = manifest_each(job_fd, MANIFEST_MAX, start_entry, &work_fd);
 		if (r < 0)
 			return r;
 	}
-	work_fd = open_dir_at(job_fd, "work");
-	if (work_fd < 0)
-		return work_fd == -ENOENT ? 0 : work_fd;
-	r = entries > 0 ? manifest_each(job_fd, MANIFEST_MAX, flush_entry, &work_fd) : 0;
+	r = flush_files(job_fd);
+	if (r < 0 || work_fd < 0)
+		return r;
+	if (entries > 0)
+		r = manifest_each(job_fd, MANIFEST_MAX, flush_entry, &work_fd);
 	return r < 0 ? r : flush(work_fd);
 }
 

@@ -158,8 +158,12 @@ store_job(struct run_case *c)
 static void
 spawn(struct run_case *c, int control_fd, int plan_fd)
 {
+	static char setpriv[] = "/usr/bin/setpriv", reuid[] = "--reuid=65534", regid[] = "--regid=65534",
+	    groups[] = "--clear-groups";
 	const int from[] = { c->job_fd, c->lock_fd, control_fd, plan_fd };
 	scoped(free_ptr) char *path = program("spoolgate-run");
+	char *plain[] = { path, NULL }, *nobody[] = { setpriv, reuid, regid, groups, path, NULL };
+	char **argv = c->as_nobody ? nobody : plain;
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t set;
@@ -176,7 +180,7 @@ spawn(struct run_case *c, int control_fd, int plan_fd)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	assert_int_equal(posix_spawnattr_setsigmask(&attr, &set), 0);
-	assert_int_equal(posix_spawn(&c->pid, path, &fa, &attr, (char *[]){ path, NULL }, environ), 0);
+	assert_int_equal(posix_spawn(&c->pid, argv[0], &fa, &attr, argv, environ), 0);
 	(void)posix_spawnattr_destroy(&attr);
 	(void)posix_spawn_file_actions_destroy(&fa);
 	for (int i = 0; i < 4; i++)
@@ -194,6 +198,11 @@ run_case_start(struct run_case *c)
 	int fds[2];
 
 	store_job(c);
+	if (c->as_nobody) {
+		assert_return_code(fchown(c->job_fd, 65534, 65534), errno);
+		assert_return_code(fchownat(c->job_fd, "in", 65534, 65534, 0), errno);
+		assert_return_code(fchownat(c->job_fd, "job.json", 65534, 65534, 0), errno);
+	}
 	assert_return_code(plan_format(c->plan, &text, &len), 0);
 	plan_fd = memory_file_sealed("plan", text, len);
 	assert_true(plan_fd >= 0);

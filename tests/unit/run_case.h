@@ -20,6 +20,7 @@ struct run_case {
 	pid_t pid;
 	int pidfd;
 	struct plan *plan;
+	bool as_nobody;	/* started by root: the supervisor is to run as uid 65534, which owns the folder then */
 	struct rusage usage;	/* of the supervisor and what it reaped */
 };
 

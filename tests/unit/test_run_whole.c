@@ -514,6 +514,68 @@ test_finish_refuses_the_end_of_another_attempt(void **state)
 }
 
 static void
+test_many_outputs(void **state)
+{
+	struct run_case c;
+	struct job_result res = { 0 };
+
+	(void)state;
+	run_script("i=0; while [ $i -lt 1100 ]; do echo $i > $i; i=$((i + 1)); done", &c, &res);
+	assert_int_equal(res.verdict, VERDICT_PASSED);
+	assert_int_equal(res.output_files, 1100);
+	assert_text(&c, "work/1099", "1099\n");
+	run_case_done(&c);
+}
+
+/* A folder where a record of ours goes stands for whatever makes it fail, a full disk above all. */
+static void
+test_outputs_that_cannot_be_listed_are_given_up(void **state)
+{
+	static const char *const records[] = { "manifest", "receipt.json" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
+		struct run_case c;
+		struct job_result res = { 0 };
+		int status = 0;
+
+		run_case_init(&c, kind, "echo x > f");
+		assert_return_code(mkdirat(c.job_fd, records[i], 0700), errno);
+		run_case_start(&c);
+		run_case_go(&c);
+		status = run_case_wait(&c);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+		assert_return_code(result_load(c.job_fd, &res), 0);
+		assert_int_equal(res.verdict, VERDICT_LOST);
+		assert_int_equal(res.exit_code, 0);
+		assert_int_equal(res.output_files, 0);
+		assert_non_null(strstr(res.message, "outputs could not be kept"));
+		assert_false(run_case_has(&c, "work/f"));
+		run_case_done(&c);
+	}
+}
+
+static void
+test_killed_while_stopped(void **state)
+{
+	struct run_case c;
+	struct job_result res = { 0 };
+
+	(void)state;
+	run_case_init(&c, kind, "echo begun; kill -STOP $$; echo went on");
+	c.plan->kill_grace_usec = 50 * USEC_PER_MSEC;
+	run_case_start(&c);
+	run_case_go(&c);
+	run_case_wait_text(&c, "log", "begun");
+	run_case_kill(&c, "client");
+	assert_int_equal(run_case_wait(&c), 0);
+	assert_return_code(result_load(c.job_fd, &res), 0);
+	assert_int_equal(res.verdict, VERDICT_KILLED);
+	assert_text(&c, "log", "begun\n");
+	run_case_done(&c);
+}
+
+static void
 test_jail_goes_with_its_supervisor(void **state)
 {
 	struct run_case c;
@@ -561,6 +623,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_second_attempt_finds_a_fresh_work),
 	cmocka_unit_test(test_finish_after_the_supervisor_died),
 	cmocka_unit_test(test_finish_refuses_the_end_of_another_attempt),
+	cmocka_unit_test(test_many_outputs),
+	cmocka_unit_test(test_outputs_that_cannot_be_listed_are_given_up),
+	cmocka_unit_test(test_killed_while_stopped),
 	cmocka_unit_test(test_jail_goes_with_its_supervisor),
 };
 
