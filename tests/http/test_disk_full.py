@@ -54,7 +54,9 @@ def test_a_disk_that_fills_while_a_job_runs_keeps_its_verdict(make_stack, small_
         machine.wait_for(lambda: stack.record(job, "run.json"), 10, "the job runs")
         filler = disks.fill(disk)
         result = stack.wait_for_result(job, 20)
-        assert result["verdict"] == "timeout"
+        # What the tool left could not be kept, and the verdict says so.
+        assert result["verdict"] in ("timeout", "lost"), result
+        assert result["verdict"] == "timeout" or "No space left" in result["message"], result
         os.unlink(filler)
         answer = helper.submit("wait")
         assert answer["ok"] or answer["errno"] == 108	# ESHUTDOWN: a failed flush stopped it, until an administrator looks
