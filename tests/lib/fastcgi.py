@@ -55,8 +55,7 @@ class Connection:
     def __init__(self, path, timeout=30):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
-        with machine.become(accounts.nginx()):
-            self.sock.connect(os.fspath(path))
+        machine.as_account(accounts.nginx(), lambda: self.sock.connect(os.fspath(path)))
 
     def __enter__(self):
         return self

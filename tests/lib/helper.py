@@ -33,8 +33,7 @@ class Connection:
     def __init__(self, path, account=None, hello=True, timeout=30):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(timeout)
-        with machine.become(account or accounts.gate()):
-            self.sock.connect(os.fspath(path))
+        machine.as_account(account or accounts.gate(), lambda: self.sock.connect(os.fspath(path)))
         self.number = 0
         self.greeting = self.ask({"op": "hello", "versions": [1], "program": "test"}) if hello else None
 

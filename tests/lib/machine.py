@@ -1,11 +1,13 @@
 """The machine: environment, folders, accounts, ports."""
 
 import contextlib
+import ctypes
 import os
 import resource
 import shutil
 import socket
 import tempfile
+import threading
 
 import pytest
 
@@ -69,22 +71,42 @@ def install_programs(ground):
     return programs
 
 
-@contextlib.contextmanager
-def become(account):
-    """As this account for whoever looks at our credentials, for as long as the block lasts. Nothing to do but for root."""
+def in_thread(function):
+    """Runs it in a thread of its own, whose credentials and namespaces may change, and hands on what it returns or raises."""
+    out = {}
+
+    def body():
+        try:
+            out["value"] = function()
+        except BaseException as error:	# noqa: BLE001 - handed on
+            out["error"] = error
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if "error" in out:
+        raise out["error"]
+    return out["value"]
+
+
+# Linux has credentials for each thread; only the C library's wrappers change those of all of them.
+_NUMBERS = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}	# setgroups, setresgid, setresuid
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def as_account(account, function):
+    """Runs function with this account's credentials and returns what it does. As itself but for root."""
     if os.getuid() != 0:
-        yield
-        return
-    groups = os.getgroups()
-    os.setgroups(account.groups)
-    os.setegid(account.gid)
-    os.seteuid(account.uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
+        return function()
+
+    def body():
+        groups, setresgid, setresuid = _NUMBERS[os.uname().machine]
+        array = (ctypes.c_uint32 * len(account.groups))(*account.groups)
+        for number, *args in ((groups, len(account.groups), array), (setresgid, *[account.gid] * 3), (setresuid, *[account.uid] * 3)):
+            if _libc.syscall(number, *args) != 0:
+                error = ctypes.get_errno()
+                raise OSError(error, os.strerror(error))
+        return function()
+    return in_thread(body)
 
 
 class Ports:

@@ -7,7 +7,6 @@ import itertools
 import os
 import socket
 import subprocess
-import threading
 
 from . import machine
 
@@ -22,23 +21,6 @@ def _call(function, *args):
         raise OSError(error, os.strerror(error))
 
 
-def _in_thread(function):
-    """Runs it in a thread of its own, whose namespaces may change, and hands on what it returns or raises."""
-    out = {}
-
-    def body():
-        try:
-            out["value"] = function()
-        except BaseException as error:	# noqa: BLE001 - handed on
-            out["error"] = error
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    if "error" in out:
-        raise out["error"]
-    return out["value"]
-
-
 class Network:
     """A host side with one address, and clients with as many as are asked for."""
 
@@ -48,7 +30,7 @@ class Network:
         self.host, self.host6 = f"198.18.{self.number}.1", f"fd5b:{self.number:x}::1"
         self.device = f"sg{os.getpid() % 10000:04d}n{self.number}"
         try:
-            self.fd = _in_thread(self._unshare)
+            self.fd = machine.in_thread(self._unshare)
         except PermissionError:
             machine.cannot("no network namespaces here")
         try:
@@ -84,7 +66,7 @@ class Network:
         def body():
             _call(_libc.setns, self.fd, CLONE_NEWNET)
             return function()
-        return _in_thread(body)
+        return machine.in_thread(body)
 
     def inside(self, *args):
         """Runs a command in the clients' namespace."""
