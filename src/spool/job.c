@@ -229,7 +229,7 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 	if (job->note)
 		jsonw_add(&w, "note", json_object_get(job->note));
 	r = jsonw_text(&w, &text, &len);
-	if (r == -EBADMSG || r == -ERANGE)
+	if (r == -EBADMSG)
 		return -EINVAL;
 	if (r < 0)
 		return r;

@@ -114,11 +114,6 @@ version_check(json_object *obj)
 void
 jsonw_uint(struct jsonw *w, const char *key, uint64_t val)
 {
-	if (val == UINT64_MAX) {
-		if (w->err == 0)
-			w->err = -ERANGE;
-		return;
-	}
 	jsonw_add(w, key, json_object_new_uint64(val));
 }
 

@@ -3,6 +3,9 @@ noinst_LIBRARIES += libspool.a
 libspool_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 libspool_a_SOURCES = \
 	src/spool/accept.c src/spool/accept.h src/spool/accept_internal.h \
+	src/spool/check.c src/spool/check.h src/spool/check_internal.h \
+	src/spool/check_job.c \
+	src/spool/check_outputs.c \
 	src/spool/expiry_mark.c src/spool/expiry_mark.h \
 	src/spool/index.c src/spool/index.h \
 	src/spool/job.c src/spool/job.h \

@@ -65,7 +65,6 @@ int index_has(const struct spool *s, const char *owner, uint64_t accepted_usec, 
 
 /* Member `v`: 0; -EBADMSG: none, or no number of ours; -EPROTONOSUPPORT: a newer release wrote it. */
 int version_check(json_object *obj);
-/* A number; one that json_get_uint would not read again sticks as -ERANGE. */
 void jsonw_uint(struct jsonw *w, const char *key, uint64_t val);
 int json_get_unsigned(json_object *obj, const char *name, unsigned *ret);
 /* Text into a fixed array, its NUL included. -EBADMSG where it does not fit. */

@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 SPOOL_UNIT_TESTS = \
 	tests/unit/test_redo \
 	tests/unit/test_spool_accept \
+	tests/unit/test_spool_check \
 	tests/unit/test_spool_index \
 	tests/unit/test_spool_job \
 	tests/unit/test_spool_layout \
@@ -21,6 +22,9 @@ tests_unit_test_redo_LDADD = $(SPOOL_TEST_LIBS)
 tests_unit_test_spool_accept_SOURCES = tests/unit/test_spool_accept.c $(SPOOL_TEST_HELP)
 tests_unit_test_spool_accept_CFLAGS = $(SPOOL_TEST_CFLAGS)
 tests_unit_test_spool_accept_LDADD = $(SPOOL_TEST_LIBS)
+tests_unit_test_spool_check_SOURCES = tests/unit/test_spool_check.c $(SPOOL_TEST_HELP)
+tests_unit_test_spool_check_CFLAGS = $(SPOOL_TEST_CFLAGS)
+tests_unit_test_spool_check_LDADD = $(SPOOL_TEST_LIBS)
 tests_unit_test_spool_index_SOURCES = tests/unit/test_spool_index.c $(SPOOL_TEST_HELP)
 tests_unit_test_spool_index_CFLAGS = $(SPOOL_TEST_CFLAGS)
 tests_unit_test_spool_index_LDADD = $(SPOOL_TEST_LIBS)

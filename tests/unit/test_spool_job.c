@@ -30,7 +30,7 @@ test_job_comes_back_as_it_was(void **state)
 	scoped(free_ptr) char *text = NULL;
 
 	(void)state;
-	job->limits = (struct limits){ 1, 2, 3, 4, 5, 6, 7, 8, 9, UINT64_C(1) << 62, INT64_MAX };
+	job->limits = (struct limits){ 1, 2, 3, 4, 5, 6, 7, 8, 9, UINT64_C(1) << 63, UINT64_MAX };
 	job->kill_grace_usec = 500000;
 	job->keep_usec = 1;
 	job->twice = true;
@@ -90,9 +90,6 @@ test_job_format_refuses_what_parse_would(void **state)
 	job->argv[1][0] = '\xff';
 	assert_int_equal(job_format(job, &text, &len), -EINVAL);
 	job->argv[1][0] = '-';
-	job->keep_usec = UINT64_MAX;
-	assert_int_equal(job_format(job, &text, &len), -EINVAL);
-	job->keep_usec = 0;
 	job->id[0] = 'A';
 	assert_int_equal(job_format(job, &text, &len), -EINVAL);
 }
