@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -50,16 +51,24 @@ tmpfs(struct strbuf *s, const char *path, unsigned long long size)
 	option2(s, "--tmpfs", path);
 }
 
-/* /bin, /lib... are links into /usr on a merged system, and then the same links inside; where one is a folder it is bound. */
-static void
-system_folder(struct strbuf *s, const char *path)
+/* The same link inside; false where path is none. Every mount that it spares bubblewrap counts: it reads all of mountinfo for
+ * each. */
+static bool
+system_link(struct strbuf *s, const char *path)
 {
 	char target[PATH_MAX] = { 0 };
 	ssize_t n = readlink(path, target, sizeof target - 1);
 
 	if (n > 0)
 		option3(s, "--symlink", target, path);
-	else if (n < 0 && errno == EINVAL)
+	return n > 0;
+}
+
+/* /bin, /lib... are links into /usr on a merged system; where one is a folder it is bound. */
+static void
+system_folder(struct strbuf *s, const char *path)
+{
+	if (!system_link(s, path) && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		option3(s, "--ro-bind", path, path);
 }
 
@@ -68,13 +77,14 @@ system_view(struct strbuf *s)
 {
 	static const char *const folders[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 	/* What programs of /usr look for under another name; nothing here is secret or of this host alone. */
-	static const char *const etc[] = { "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime" };
+	static const char *const etc[] = { "/etc/alternatives", "/etc/ld.so.cache" };
 
 	option3(s, "--ro-bind", "/usr", "/usr");
 	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
 		system_folder(s, folders[i]);
 	for (size_t i = 0; i < sizeof etc / sizeof etc[0]; i++)
 		option3(s, "--ro-bind-try", etc[i], etc[i]);
+	(void)system_link(s, "/etc/localtime");	/* into /usr/share/zoneinfo; where it is a file, the jail's time is UTC */
 	option_number(s, "--file", BWRAP_PASSWD_FD);
 	option(s, "/etc/passwd");
 	option_number(s, "--file", BWRAP_GROUP_FD);
