@@ -22,7 +22,7 @@ enum {
 	ASK_FIRST_BYTES = 64 * 1024,	/* bodies up to this are read without asking: they cost less than the question */
 	PASS_MAX = 64 * 1024,	/* results up to this pass through the gate */
 	MESSAGE_BODY_MAX = 1024 * 1024,	/* what the engine says instead of a result quotes a line of the problem */
-	LIVE_MAX = 4096,
+	LIVE_MAX = 1024,
 	OWNER_SIZE = sizeof "stableconfigs:ip:" + ADDRESS_NAME_SIZE,
 };
 
@@ -243,12 +243,14 @@ post_task(struct exchange *x)
 static struct progress
 read_progress(int job_fd)
 {
-	scoped(close_fd) int work_fd = open_dir_at(job_fd, "work");
+	scoped(close_fd) int fd = open_regular_beneath(job_fd, "work/progress.json", NULL);
 	scoped(put_json) json_object *obj = NULL;
 	struct progress p = { 0, 0 };
+	char text[LIVE_MAX];
+	ssize_t len = fd < 0 ? fd : pread_full(fd, text, sizeof text, 0);
 
 	/* Not there before the engine's first word; then replaced whole, never damaged. */
-	if (work_fd < 0 || json_load_at(work_fd, "progress.json", LIVE_MAX, &obj) < 0)
+	if (len < 0 || len == (ssize_t)sizeof text || json_parse(text, (size_t)len, &obj) < 0)
 		return p;
 	if (json_get_uint(obj, "count", &p.count) < 0 || json_get_uint(obj, "k", &p.k) < 0)
 		p = (struct progress){ 0, 0 };
@@ -286,7 +288,7 @@ answer_result(struct exchange *x, int job_fd, const char id[ID_SIZE])
 	scoped(free_ptr) char *text = NULL;
 	char location[64];
 	off_t size = 0;
-	size_t len = 0;
+	ssize_t len = -1;
 
 	fd = open_regular_at(job_fd, "stdout", &size);
 	if (fd >= 0 && size > PASS_MAX) {
@@ -294,12 +296,17 @@ answer_result(struct exchange *x, int job_fd, const char id[ID_SIZE])
 		response_redirect(&x->res, "application/json", location);
 		return HANDLED;
 	}
-	if (fd < 0 || read_file_at(job_fd, "stdout", PASS_MAX, &text, &len) < 0 || !looks_like_result(text, len)) {
+	text = fd < 0 ? NULL : malloc((size_t)size + 1);
+	if (text) {
+		text[size] = '\0';
+		len = pread_full(fd, text, (size_t)size, 0);
+	}
+	if (len < 0 || !looks_like_result(text, (size_t)len)) {
 		log_error("%s: job %s passed, but its result is none", x->req.id, id);
 		answer_message(x, 402, "The result is damaged.", "Exception");
 		return HANDLED;
 	}
-	response_body(&x->res, 200, "application/json", take_ptr(text), len);
+	response_body(&x->res, 200, "application/json", take_ptr(text), (size_t)len);
 	return HANDLED;
 }
 

@@ -244,7 +244,8 @@ worker_main(struct gate *gate)
 	if (r < 0)
 		log_notice("the keeper has gone");
 	else
-		(void)sigwaitinfo(&ends, NULL);
+		while (sigwaitinfo(&ends, NULL) < 0)	/* EINTR: stopped and continued, or traced */
+			;
 	worker_drain(w);
 	worker_join(w);
 	return 0;
