@@ -1,5 +1,6 @@
 dist_man_MANS += \
 	man/spoolgate.1 \
 	man/spoolgate.conf.5 \
+	man/spoolgate-run.8 \
 	man/spoolgate-tool.5 \
 	man/spoolgated.8
