@@ -14,6 +14,7 @@ from . import accounts
 
 SOCKET_PATH_MAX = 107	# of sun_path, without its NUL
 LONGEST_SOCKET = "helper/admin.sock"
+STATE_PATH_MAX = 140	# a line of a configuration file has at most 198 bytes
 
 
 class StackError(Exception):
@@ -39,6 +40,8 @@ def prepare(path):
     """Makes the state folder and returns its real path. As root it has to lie where the unprivileged accounts can reach it;
     where they cannot (below /root, say) its content lies in /var/lib and the path becomes a link to it."""
     path = os.path.abspath(path)
+    if len(os.fsencode(os.path.realpath(path))) > STATE_PATH_MAX:
+        raise StackError(f"{path}: too long, a state folder's path has at most {STATE_PATH_MAX} bytes")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.getuid() == 0 and not os.path.islink(path) and not _others_may_enter(os.path.realpath(path)):
         if os.path.isdir(path):

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import resource
 import secrets
 import signal
@@ -177,7 +178,8 @@ class Server:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.environment(),
                               **accounts.helper().popen())
         if done.returncode != 0:
-            raise StackError(done.stderr.strip() or "spoolgated --check failed", done.returncode)
+            faults = re.sub(r"^<\d>", "", done.stderr.strip(), flags=re.M)	# journald's priorities
+            raise StackError(faults or "spoolgated --check failed", done.returncode)
 
     # What runs
 

@@ -153,7 +153,8 @@ def pytest(count, name, folder, paths, seconds=STAGE_SECONDS):
         count.fail(f"{name}: pytest ended with {status}\n{tail(name)}")
 
 
-RUNNING = ["tests/http", "tests/regress", "tests/crash"]
+RUNNING = ["tests/http", "tests/regress", "tests/crash"]	# against any build
+COMMANDS = ["tests/commands"]	# quickstart, which builds by itself
 
 
 def stage_gcc(count):
@@ -171,7 +172,7 @@ def stage_valgrind(count):
 def stage_running(count):
     folder = configured(count, "gcc", ["--enable-werror"])
     if folder:
-        pytest(count, "running", folder, RUNNING)
+        pytest(count, "running", folder, RUNNING + COMMANDS)
 
 
 def stage_sanitized(count):
