@@ -50,6 +50,8 @@ on_supervisor_ended(sd_event_source *source, int fd, uint32_t events, void *ctx)
 	(void)events;
 	/* ECHILD: an adopted one is somebody else's child. */
 	(void)waitid((idtype_t)P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+	if (info.si_code == CLD_EXITED && info.si_status == PLAN_EXIT_SUSPECT)
+		helper_stop_accepting(l->helper, -EIO, "a verdict");
 	l->source = sd_event_source_disable_unref(l->source);
 	close_fd(&l->pidfd);
 	close_fd(&l->control_fd);

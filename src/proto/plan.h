@@ -26,6 +26,13 @@ enum {
  * state.json then says by whom. */
 #define PLAN_GO "go"
 
+/* Exit statuses of a supervisor. */
+enum {
+	PLAN_EXIT_DONE = 0,	/* the verdict is written and durable */
+	PLAN_EXIT_FAILED = 1,	/* there is none: look at what is left */
+	PLAN_EXIT_SUSPECT = 2,	/* it is written, but a flush failed: nothing more should be accepted on this disk */
+};
+
 enum plan_mode {
 	PLAN_RUN,	/* build the jail, wait for PLAN_GO, run the tool, finish */
 	PLAN_FINISH,	/* the supervisor of this attempt died after ended.json: walk, list, write the verdict */

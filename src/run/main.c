@@ -67,7 +67,7 @@ main(int argc, char **argv)
 	(void)close(PLAN_PLAN_FD);
 	if (r < 0) {
 		log_error("the plan cannot be read: %s", strerror(-r));
-		return SUPERVISE_FAILED;
+		return PLAN_EXIT_FAILED;
 	}
 	return supervise(plan);
 }

@@ -123,13 +123,13 @@ end(const struct plan *plan, struct job_result *result)
 
 	if (r < 0) {
 		log_error("job %s: no verdict: %s", plan->id, strerror(-r));
-		return SUPERVISE_FAILED;
+		return PLAN_EXIT_FAILED;
 	}
 	if (r > 0) {
 		log_error("job %s: not everything could be flushed", plan->id);
-		return SUPERVISE_SUSPECT;
+		return PLAN_EXIT_SUSPECT;
 	}
-	return SUPERVISE_DONE;
+	return PLAN_EXIT_DONE;
 }
 
 static int
@@ -156,14 +156,14 @@ supervise_run(const struct plan *plan)
 	run.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run.signal_fd < 0) {
 		log_error("job %s: no signalfd: %s", plan->id, strerror(errno));
-		return SUPERVISE_FAILED;
+		return PLAN_EXIT_FAILED;
 	}
 	run.jail_deadline = clock_mono() + WATCH_JAIL_USEC;
 	set_up(&run);
 	watch(&run);
 	if (run.abandoned) {
 		log_warning("job %s: the helper went away before it began", plan->id);
-		return SUPERVISE_FAILED;
+		return PLAN_EXIT_FAILED;
 	}
 	(void)run_log_finish(&run.log);
 	(void)run_log_finish(&run.out);
@@ -184,7 +184,7 @@ supervise_finish(const struct plan *plan)
 		r = -ESTALE;
 	if (r < 0) {
 		log_error("job %s: ended.json: %s", plan->id, strerror(-r));
-		return SUPERVISE_FAILED;
+		return PLAN_EXIT_FAILED;
 	}
 	return end(plan, &result);
 }

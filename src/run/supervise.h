@@ -4,13 +4,7 @@
 
 #include "proto/plan.h"
 
-enum {
-	SUPERVISE_DONE = 0,	/* the verdict is durable */
-	SUPERVISE_FAILED = 1,	/* there is none; one line on stderr says why */
-	SUPERVISE_SUSPECT = 2,	/* the verdict is written, but something could not be flushed: the disk is suspect */
-};
-
-/* With the descriptors of plan.h in place and SIGTERM blocked. Returns the exit status. */
+/* With the descriptors of plan.h in place and SIGTERM blocked. Returns the exit status, plan.h. */
 int supervise(const struct plan *plan);
 
 #endif
