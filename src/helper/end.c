@@ -285,7 +285,7 @@ act_on_look(struct look *k)
 		break;
 	case FOUND_ERROR:
 		log_error("job %s cannot be looked at: %s", l->id, strerror(-k->error));
-		/* fall through */
+		__attribute__((fallthrough));
 	case FOUND_AGAIN:
 		(void)sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC,
 		    (k->found == FOUND_ERROR ? END_AGAIN_MSEC : LOOK_AGAIN_MSEC) * USEC_PER_MSEC, 1, on_look_again, l);
