@@ -170,12 +170,12 @@ submit(struct exchange *x, const char *owner, const char *ticket, const struct p
 
 	if (r < 0)
 		return r;
-	problem_fd = gate_input_file(x->gate, "problem.txt", strbuf_str(&p->monomers), p->monomers.len);
+	problem_fd = gate_input_file(x->gate, "problem.txt", p->monomers.text, p->monomers.len);
 	if (problem_fd < 0)
 		return problem_fd;
 	inputs[s.n_inputs++] = (struct submit_input){ "problem.txt", problem_fd, p->monomers.len };
 	if (p->has_constraints) {
-		constraints_fd = gate_input_file(x->gate, "constraints.txt", strbuf_str(&p->constraints), p->constraints.len);
+		constraints_fd = gate_input_file(x->gate, "constraints.txt", p->constraints.text, p->constraints.len);
 		if (constraints_fd < 0)
 			return constraints_fd;
 		inputs[s.n_inputs++] = (struct submit_input){ "constraints.txt", constraints_fd, p->constraints.len };
@@ -206,7 +206,7 @@ post_task(struct exchange *x)
 {
 	const struct settings *s = x->state;
 	scoped(free_ptr) char *body = NULL;
-	scoped(problem_done) struct problem problem = { .monomers = STRBUF_INIT(0), .constraints = STRBUF_INIT(0) };
+	struct problem problem;
 	char address[ADDRESS_NAME_SIZE];
 	char owner[OWNER_SIZE];
 	char ticket[ID_SIZE] = "";
@@ -227,14 +227,11 @@ post_task(struct exchange *x)
 		return answer_refusal(x, r);
 	if (exchange_read_body(x, s->body_max, &body, &len) != 0)
 		return HANDLED;
-	r = problem_parse(body, len, &problem, &why);
-	if (r == -EINVAL) {
+	if (problem_parse(body, len, &problem, &why) < 0) {
 		exchange_fail(x, 400, why);
 		return HANDLED;
 	}
-	body = (free(body), NULL);	/* its lines are enough */
-	if (r >= 0)
-		r = submit(x, owner, ticket, &problem, id);
+	r = submit(x, owner, ticket, &problem, id);
 	return r < 0 ? answer_refusal(x, r) : answer_accepted(x, id);
 }
 

@@ -8,9 +8,12 @@
 #include "gate/api_stableconfigs_problem.h"
 #include "gate/number.h"
 
-/* A place in a text that json_scan accepted: what follows needs to look for types, not for errors. */
+/* A place in a text that json_scan accepted, so that what follows looks for types, not for errors; and the place before it to
+ * which the lines are written. Decoding never grows: brackets, quotation marks and commas are at least as many as blanks and
+ * line feeds, and an escape is longer than its character. */
 struct cursor {
 	const char *p, *end;
+	char *out;
 };
 
 static char
@@ -35,39 +38,44 @@ hex4(const char *p)
 }
 
 static void
-add_utf8(struct strbuf *s, uint32_t c)
+add_char(struct cursor *c, char b)
 {
-	char b[4];
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	*c->out++ = b;
+}
 
-	for (size_t i = n; i-- > 1; c >>= 6)
-		b[i] = (char)(0x80 | (c & 0x3f));
-	b[0] = (char)(lead[n] | c);
-	strbuf_add(s, b, n);
+static void
+add_utf8(struct cursor *c, uint32_t code)
+{
+	static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+	for (size_t i = n; i-- > 1; code >>= 6)
+		c->out[i] = (char)(0x80 | (code & 0x3f));
+	c->out[0] = (char)(lead[n] | code);
+	c->out += n;
 }
 
 /* One escape, behind its backslash. A line feed is a blank to the language like any other, and would end the line. false: NUL. */
 static bool
-add_escape(struct strbuf *s, struct cursor *c)
+add_escape(struct cursor *c)
 {
 	uint32_t code;
 
 	switch (*c->p++) {
 	case 'b':
-		strbuf_addch(s, '\b');
+		add_char(c, '\b');
 		return true;
 	case 'f':
-		strbuf_addch(s, '\f');
+		add_char(c, '\f');
 		return true;
 	case 'n':
-		strbuf_addch(s, ' ');
+		add_char(c, ' ');
 		return true;
 	case 'r':
-		strbuf_addch(s, '\r');
+		add_char(c, '\r');
 		return true;
 	case 't':
-		strbuf_addch(s, '\t');
+		add_char(c, '\t');
 		return true;
 	case 'u':
 		code = hex4(c->p);
@@ -78,38 +86,40 @@ add_escape(struct strbuf *s, struct cursor *c)
 		}
 		if (code == 0)
 			return false;
-		add_utf8(s, code == '\n' ? ' ' : code);
+		add_utf8(c, code == '\n' ? ' ' : code);
 		return true;
 	default:	/* quotation mark, backslash, slash */
-		strbuf_addch(s, c->p[-1]);
+		add_char(c, c->p[-1]);
 		return true;
 	}
 }
 
 static bool
-add_string(struct strbuf *s, struct cursor *c)
+add_string(struct cursor *c)
 {
 	c->p++;
 	for (;;) {
-		const char *begin = c->p;
+		size_t n = 0;
 
-		while (*c->p != '"' && *c->p != '\\')
-			c->p++;
-		strbuf_add(s, begin, (size_t)(c->p - begin));
+		while (c->p[n] != '"' && c->p[n] != '\\')
+			n++;
+		memmove(c->out, c->p, n);
+		c->out += n;
+		c->p += n;
 		if (*c->p++ == '"')
 			return true;
-		if (!add_escape(s, c))
+		if (!add_escape(c))
 			return false;
 	}
 }
 
-enum lines { LINES_OK, LINES_TYPE, LINES_NUL };
+enum outcome { LINES_OK, LINES_TYPE, LINES_NUL };
 
 /* [["a","b"],["c"]] to "a b\nc\n". */
-static enum lines
-add_lines(struct strbuf *s, const char *text, size_t len, bool *ret_any)
+static enum outcome
+take_lines(char *text, size_t len, struct lines *ret, bool *ret_any)
 {
-	struct cursor c = { text, text + len };
+	struct cursor c = { text, text + len, text };
 
 	if (next_token(&c) != '[')
 		return LINES_TYPE;
@@ -133,14 +143,15 @@ add_lines(struct strbuf *s, const char *text, size_t len, bool *ret_any)
 			if (t != '"')
 				return LINES_TYPE;
 			if (!first)
-				strbuf_addch(s, ' ');
+				add_char(&c, ' ');
 			first = false;
-			if (!add_string(s, &c))
+			if (!add_string(&c))
 				return LINES_NUL;
 		}
 		c.p++;
-		strbuf_addch(s, '\n');
+		add_char(&c, '\n');
 	}
+	*ret = (struct lines){ text, (size_t)(c.out - text) };
 	return LINES_OK;
 }
 
@@ -170,45 +181,52 @@ refuse(const char **ret_why, const char *why)
 	return -EINVAL;
 }
 
-int
-problem_parse(const char *text, size_t len, struct problem *ret, const char **ret_why)
+/* A member's place in the text, which is the caller's to change. */
+static bool
+find_member(char *text, size_t len, const char *name, char **ret, size_t *ret_len)
 {
-	struct cursor top = { text, text + len };
-	const char *value = NULL;
-	size_t n = 0;
-	enum lines l;
-	bool any = false;
-	int r;
+	const char *found = NULL;
 
-	*ret = (struct problem){ .monomers = STRBUF_INIT(len), .constraints = STRBUF_INIT(len), .gen = "1", .init_k = "1" };
-	r = json_scan(text, len, JSON_DEPTH_MAX, NULL);
+	if (json_member_text(text, len, name, &found, ret_len) < 0)
+		return false;
+	*ret = text + (found - text);
+	return true;
+}
+
+int
+problem_parse(char *text, size_t len, struct problem *ret, const char **ret_why)
+{
+	struct cursor top = { text, text + len, text };
+	char *monomers = NULL;
+	char *constraints = NULL;
+	char *number = NULL;
+	size_t n_monomers = 0;
+	size_t n_constraints = 0;
+	size_t n = 0;
+	enum outcome o;
+	bool any = false;
+	int r = json_scan(text, len, JSON_DEPTH_MAX, NULL);
+
+	*ret = (struct problem){ .gen = "1", .init_k = "1" };
 	if (r < 0)
 		return refuse(ret_why, r == -E2BIG ? "The body is nested too deeply." : "The body is not valid JSON.");
 	if (next_token(&top) != '{')
 		return refuse(ret_why, "The body must be a JSON object.");
-	if (json_member_text(text, len, "monomers", &value, &n) < 0)
+	/* All members are found before the first is turned into lines. */
+	if (!find_member(text, len, "monomers", &monomers, &n_monomers))
 		return refuse(ret_why, "The member monomers is missing.");
-	l = add_lines(&ret->monomers, value, n, &any);
-	if (l != LINES_OK)
-		return refuse(ret_why, l == LINES_NUL ? "The member monomers holds a NUL." :
-		    "The member monomers must be an array of arrays of strings.");
-	if (json_member_text(text, len, "constraints", &value, &n) == 0) {
-		l = add_lines(&ret->constraints, value, n, &ret->has_constraints);
-		if (l != LINES_OK)
-			return refuse(ret_why, l == LINES_NUL ? "The member constraints holds a NUL." :
-			    "The member constraints must be an array of arrays of strings.");
-	}
-	if (json_member_text(text, len, "gen", &value, &n) == 0 && !take_number(value, n, ret->gen))
+	(void)find_member(text, len, "constraints", &constraints, &n_constraints);
+	if (find_member(text, len, "gen", &number, &n) && !take_number(number, n, ret->gen))
 		return refuse(ret_why, "The member gen is too long.");
-	if (json_member_text(text, len, "init_k", &value, &n) == 0 && !take_number(value, n, ret->init_k))
+	if (find_member(text, len, "init_k", &number, &n) && !take_number(number, n, ret->init_k))
 		return refuse(ret_why, "The member init_k is too long.");
-	r = strbuf_err(&ret->monomers);
-	return r < 0 ? r : strbuf_err(&ret->constraints);
-}
-
-void
-problem_done(struct problem *p)
-{
-	strbuf_done(&p->monomers);
-	strbuf_done(&p->constraints);
+	o = take_lines(monomers, n_monomers, &ret->monomers, &any);
+	if (o != LINES_OK)
+		return refuse(ret_why, o == LINES_NUL ? "The member monomers holds a NUL." :
+		    "The member monomers must be an array of arrays of strings.");
+	o = constraints ? take_lines(constraints, n_constraints, &ret->constraints, &ret->has_constraints) : LINES_OK;
+	if (o != LINES_OK)
+		return refuse(ret_why, o == LINES_NUL ? "The member constraints holds a NUL." :
+		    "The member constraints must be an array of arrays of strings.");
+	return 0;
 }

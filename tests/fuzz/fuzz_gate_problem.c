@@ -43,23 +43,28 @@ lines_of(json_object *array, struct strbuf *s)
 }
 
 static void
-check_lines(json_object *top, const char *name, const struct strbuf *lines)
+check_lines(json_object *top, const char *name, const struct lines *lines)
 {
 	scoped(strbuf_done) struct strbuf expected = STRBUF_INIT(SIZE_MAX);
 
 	MUST(lines_of(json_object_object_get(top, name), &expected));
 	MUST(expected.len == lines->len);
-	MUST(lines->len == 0 || memcmp(expected.buf, lines->buf, lines->len) == 0);
+	MUST(lines->len == 0 || memcmp(expected.buf, lines->text, lines->len) == 0);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	scoped(problem_done) struct problem p = { .monomers = STRBUF_INIT(0), .constraints = STRBUF_INIT(0) };
+	scoped(free_ptr) char *text = malloc(size ? size : 1);
 	scoped(put_json) json_object *top = NULL;
+	struct problem p;
 	const char *why = NULL;
-	int r = problem_parse((const char *)data, size, &p, &why);
+	int r = 0;
 
+	MUST(text);
+	if (size)
+		memcpy(text, data, size);
+	r = problem_parse(text, size, &p, &why);
 	if (r < 0) {
 		MUST(r == -EINVAL && why && *why);
 		return 0;
