@@ -117,7 +117,7 @@ install_program(const struct scene *s)
 }
 
 static int
-begin(void **state)
+begin_with(void **state, const char *settings)
 {
 	struct scene *s = calloc(1, sizeof *s);
 	posix_spawn_file_actions_t files;
@@ -129,7 +129,7 @@ begin(void **state)
 	if (make_temp_dir(&dir) != 0)
 		return -1;
 	s->dir = dir;
-	rig_start(&s->rig, s->dir, NULL, 0, "workers = 2\nthreads = 2\ndrain = 15s", false);
+	rig_start(&s->rig, s->dir, NULL, 0, settings, false);
 	(void)snprintf(s->program, sizeof s->program, "%s/spoolgate.fcgi", s->dir->path);
 	install_program(s);
 	argv[0] = s->program;
@@ -153,6 +153,18 @@ begin(void **state)
 	await(&s->voice, "2 workers serve");
 	*state = s;
 	return 0;
+}
+
+static int
+begin(void **state)
+{
+	return begin_with(state, "workers = 2\nthreads = 2\ndrain = 15s");
+}
+
+static int
+begin_impatient(void **state)
+{
+	return begin_with(state, "workers = 2\nthreads = 2\ndrain = 100ms");
 }
 
 static int
@@ -396,6 +408,46 @@ test_terminate_serves_what_has_begun(void **state)
 }
 
 static void
+test_who_does_not_finish_in_time_is_killed(void **state)
+{
+	struct scene *s = *state;
+	struct fcgi_answer a;
+	int status = -1;
+	int fd = begin_post(s);
+
+	await_read(fd);
+	assert_int_equal(kill(s->keeper, SIGTERM), 0);
+	await(&s->voice, "did not finish in time");
+	fcgi_receive(fd, &a);
+	(void)close(fd);
+	assert_int_equal(a.status, 0);
+	fcgi_answer_done(&a);
+	assert_int_equal(waitpid(s->keeper, &status, 0), s->keeper);
+	s->keeper = 0;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Workers that die young are started again and again, after pauses; the other one serves meanwhile. */
+static void
+test_workers_that_cannot_start_are_tried_again(void **state)
+{
+	struct scene *s = *state;
+	pid_t workers[16];
+
+	assert_int_equal(children(s->keeper, workers), WORKERS);
+	assert_int_equal(renameat(s->dir->fd, "spoolgate.conf", s->dir->fd, "good"), 0);
+	assert_int_equal(kill(workers[0], SIGKILL), 0);
+	await(&s->voice, "was killed by signal 9");
+	for (int i = 0; i < 3; i++) {
+		await(&s->voice, "ended with status 78");
+		assert_int_equal(ask(s), 200);
+	}
+	assert_int_equal(renameat(s->dir->fd, "good", s->dir->fd, "spoolgate.conf"), 0);
+	await(&s->voice, "serves");
+	assert_int_equal(children(s->keeper, workers), WORKERS);
+}
+
+static void
 test_workers_do_not_outlive_their_keeper(void **state)
 {
 	struct scene *s = *state;
@@ -412,6 +464,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_hangup_replaces_everything_and_loses_no_request, begin, end),
 		cmocka_unit_test_setup_teardown(test_hangup_with_a_fault_changes_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(test_terminate_serves_what_has_begun, begin, end),
+		cmocka_unit_test_setup_teardown(test_who_does_not_finish_in_time_is_killed, begin_impatient, end),
+		cmocka_unit_test_setup_teardown(test_workers_that_cannot_start_are_tried_again, begin, end),
 		cmocka_unit_test_setup_teardown(test_workers_do_not_outlive_their_keeper, begin, end),
 	};
 
