@@ -3,4 +3,5 @@ dist_man_MANS += \
 	man/spoolgate.conf.5 \
 	man/spoolgate-run.8 \
 	man/spoolgate-tool.5 \
+	man/spoolgate.fcgi.8 \
 	man/spoolgated.8
