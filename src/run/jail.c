@@ -370,30 +370,23 @@ jail_kill(struct jail *j)
 		(void)pidfd_signal(j->pidfd, SIGKILL);
 }
 
-/* The supervisor inherits what an init without a jail leaves when it dies before EMPTIED. */
+/* The supervisor inherits what an init without a jail leaves when it dies before EMPTIED, and the child that bubblewrap leaves
+ * when it is killed before that child would have died with it: it waits for a word of its parent that never comes. */
 static void
 reap_rest(struct jail *j)
 {
-	int status = 0;
 	pid_t pid = 0;
 
-	for (;;) {
-		if (j->kind == JAIL_NONE)
-			(void)kill_children();
-		pid = waitpid(j->kind == JAIL_NONE ? -1 : j->pid, &status, 0);
-		if (pid < 0 && errno != EINTR)
-			break;
-		if (pid == j->pid) {
-			j->pid = 0;
-			if (j->kind == JAIL_BWRAP)
-				break;
-		}
-	}
+	do {
+		int status = 0;
+
+		(void)kill_children();
+		pid = waitpid(-1, &status, 0);
+	} while (pid > 0 || errno == EINTR);
 	j->pid = 0;
 }
 
-/* bubblewrap may have been killed before its child would have died with it. That child ends as soon as it is init, for its
- * socket's other end is shut; the end of the last holder shows here. */
+/* The end of the last holder of init's socket shows here. */
 static void
 wait_for_socket_end(struct jail *j)
 {

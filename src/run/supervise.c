@@ -59,8 +59,9 @@ set_up(struct run *run)
 {
 	int r = 0;
 
-	/* What a dying init without a jail leaves becomes ours, and jail_end() ends it. */
-	if (run->plan->jail == JAIL_NONE && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
+	/* What a dying init without a jail leaves becomes ours, and so does bubblewrap's child where bubblewrap is killed before
+	 * that child would have died with it; jail_end() ends both. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
 		watch_refuse(run, "cannot become a subreaper", -errno);
 		return;
 	}
