@@ -287,6 +287,8 @@ act_on_look(struct look *k)
 		log_error("job %s cannot be looked at: %s", l->id, strerror(-k->error));
 		__attribute__((fallthrough));
 	case FOUND_AGAIN:
+		if (k->found == FOUND_AGAIN)
+			live_take_slot(l);
 		(void)sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC,
 		    (k->found == FOUND_ERROR ? END_AGAIN_MSEC : LOOK_AGAIN_MSEC) * USEC_PER_MSEC, 1, on_look_again, l);
 		break;
@@ -359,7 +361,14 @@ recover_one(const char *id, void *ctx)
 int
 recover_all(struct helper *h)
 {
-	return spool_each_active(h->spool, recover_one, h);
+	int r;
+
+	h->recovering = true;
+	r = spool_each_active(h->spool, recover_one, h);
+	h->recovering = false;
+	if (r >= 0)
+		live_schedule(h);
+	return r;
 }
 
 /* ---- verdicts of the helper ---- */
@@ -402,6 +411,7 @@ on_end_again(sd_event_source *source, uint64_t usec, void *ctx)
 	(void)usec;
 	(void)source;
 	e->live->source = sd_event_source_disable_unref(e->live->source);
+	e->live->ending = NULL;
 	live_set_busy(e->live, true);
 	offload_run(e->live->helper->io, &e->task);
 	return 0;
@@ -416,19 +426,27 @@ verdict_written(struct task *task)
 	live_set_busy(l, false);
 	if (e->error < 0) {
 		log_error("job %s: its verdict cannot be written: %s", l->id, strerror(-e->error));
-		if (l->helper->leaving || sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC,
-		    END_AGAIN_MSEC * USEC_PER_MSEC, 1, on_end_again, e) >= 0) {
-			helper_check_leaving(l->helper);
+		if (sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC, END_AGAIN_MSEC * USEC_PER_MSEC, 1,
+		    on_end_again, e) >= 0) {
+			l->ending = e;
 			return;
 		}
 	}
 	if (e->error > 0)
 		helper_stop_accepting(l->helper, -EIO, "a verdict");
 	log_info("job %s finished: %s", l->id, verdict_name(e->result.verdict));
+	end_drop(e);
+	live_finished(l);
+}
+
+void
+end_drop(struct ending *e)
+{
+	if (!e)
+		return;
 	close_fd(&e->job_fd);
 	close_fd(&e->lock_fd);
 	free(e);
-	live_finished(l);
 }
 
 void

@@ -7,6 +7,8 @@
 /* Writes a verdict for a job that has no supervisor: opens and locks it unless job_fd and lock_fd (taken over) are given. Tries
  * again for as long as the disk refuses. */
 void end_job(struct live *l, int job_fd, int lock_fd, const struct job_result *result);
+/* Gives up a verdict that waits to be tried again; accepts NULL. */
+void end_drop(struct ending *e);
 /* What became of a job without a supervisor that we watch: finishes, adopts, queues, or ends it. doc/architecture.md,
  * "Recovery". */
 void look_at_job(struct live *l);

@@ -22,6 +22,7 @@ struct expiry;
 
 struct helper {
 	const char *config_path;
+	char *program;	/* our own path, for a re-execution: what is installed there then */
 	struct config *config;
 	struct tools *tools;
 	struct accounts accounts;
@@ -43,7 +44,8 @@ struct helper {
 
 	bool draining;	/* an administrator said so: nothing is accepted, what runs goes on */
 	bool stopped;	/* a flush failed: nothing is accepted until `resume` */
-	bool leaving;	/* SIGTERM or a re-execution: no new request is read */
+	bool leaving;	/* SIGTERM or a re-execution: nothing is accepted or started, no new connection taken */
+	bool recovering;	/* at the start: who holds slots is not known yet */
 	bool reexecute;
 };
 

@@ -179,6 +179,19 @@ record_kill(struct live *l)
 	return 0;
 }
 
+/* What does not fit is cut, between two characters. */
+static void
+copy_name(char ret[BY_MAX], const char *by)
+{
+	size_t len = strnlen(by, BY_MAX);
+
+	if (len == BY_MAX)
+		for (len--; len > 0 && ((unsigned char)by[len] & 0xc0) == 0x80;)
+			len--;
+	memcpy(ret, by, len);
+	ret[len] = '\0';
+}
+
 static void
 kill_live(struct live *l, const char *by, struct reply_to to)
 {
@@ -196,7 +209,7 @@ kill_live(struct live *l, const char *by, struct reply_to to)
 	if (l->kill_wanted)
 		return;
 	l->kill_wanted = true;
-	(void)strncpy(l->by, by, sizeof l->by - 1);
+	copy_name(l->by, by);
 	r = record_kill(l);
 	if (r < 0) {
 		l->kill_wanted = false;
@@ -213,15 +226,8 @@ struct errand {
 	struct reply_to to;
 	char id[ID_SIZE];
 	int error;
+	struct errand *next;	/* of those who wait to forget the same job */
 };
-
-static size_t under_way;	/* forgets between request and the end of the deletion */
-
-size_t
-forgets_under_way(void)
-{
-	return under_way;
-}
 
 static struct errand *
 new_errand(struct helper *h, const char *id, struct reply_to to)
@@ -301,7 +307,6 @@ end_forget(struct errand *e, const char *reason)
 		server_refuse(h, e->to, e->error, reason, 0);
 	else
 		server_reply(h, e->to, NULL);
-	under_way--;
 	free(e);
 	expire_sweep(h);
 	helper_check_leaving(h);
@@ -345,18 +350,15 @@ forget_recorded(struct write *write, int result)
 }
 
 static void
-forget_looked(struct task *task)
+record_forget(struct errand *e)
 {
-	struct errand *e = task_owner(task, struct errand, task);
 	struct redo_record record = { .type = REDO_FORGET, .text = "" };
 	void *data = NULL;
 
-	if (e->error == 0) {
-		memcpy(record.id, e->id, sizeof record.id);
-		e->error = redo_encode(&record, &data, &e->write.len);
-	}
+	memcpy(record.id, e->id, sizeof record.id);
+	e->error = redo_encode(&record, &data, &e->write.len);
 	if (e->error < 0) {
-		end_forget(e, e->error == -EBUSY ? "it has not finished" : "there is no such job");
+		end_forget(e, "it could not be recorded");
 		return;
 	}
 	e->write.data = data;
@@ -365,21 +367,54 @@ forget_looked(struct task *task)
 	writer_add(e->helper->writer, &e->write);
 }
 
+static void
+forget_looked(struct task *task)
+{
+	struct errand *e = task_owner(task, struct errand, task);
+	struct live *l = live_find(e->helper, e->id);
+
+	if (e->error < 0) {
+		end_forget(e, e->error == -EBUSY ? "it has not finished" : "there is no such job");
+	} else if (l) {
+		/* Its verdict is there, its supervisor about to end: who read the one need not know of the other. */
+		e->next = l->forgets;
+		l->forgets = e;
+	} else {
+		record_forget(e);
+	}
+}
+
+void
+forget_go_on(struct errand *list)
+{
+	while (list) {
+		struct errand *e = list;
+
+		list = e->next;
+		record_forget(e);
+	}
+}
+
+void
+forget_drop(struct errand *list)
+{
+	while (list) {
+		struct errand *e = list;
+
+		list = e->next;
+		free(e);
+	}
+}
+
 void
 forget_job(struct helper *h, const char *id, struct reply_to to)
 {
-	struct errand *e;
+	struct errand *e = new_errand(h, id, to);
 
-	if (live_find(h, id)) {
-		server_refuse(h, to, -EBUSY, "it has not finished", 0);
-		return;
-	}
-	e = new_errand(h, id, to);
 	if (!e) {
 		server_refuse(h, to, -ENOMEM, NULL, 0);
 		return;
 	}
-	under_way++;
 	e->task.work = look_for_job;
 	e->task.done = forget_looked;
 	offload_run(h->io, &e->task);

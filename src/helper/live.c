@@ -44,6 +44,8 @@ free_live(void *node)
 {
 	struct live *l = node;
 
+	forget_drop(l->forgets);
+	end_drop(l->ending);
 	(void)sd_event_source_disable_unref(l->source);
 	close_fd(&l->pidfd);
 	close_fd(&l->control_fd);
@@ -136,6 +138,7 @@ live_finished(struct live *l)
 {
 	struct helper *h = l->helper;
 	struct live_table *t = h->live;
+	struct errand *forgets = take_ptr(l->forgets);
 
 	assert(!l->busy);
 	live_dequeue(l);
@@ -146,6 +149,7 @@ live_finished(struct live *l)
 	server_changed(h, l->id);
 	(void)tdelete(l, &t->root, compare);
 	free_live(l);
+	forget_go_on(forgets);
 	live_schedule(h);
 	helper_check_leaving(h);
 }
@@ -155,6 +159,11 @@ live_step(struct live *l)
 {
 	if (l->busy)
 		return;
+	if (l->look_due) {
+		l->look_due = false;
+		look_at_job(l);
+		return;
+	}
 	switch (l->state) {
 	case LIVE_QUEUED:
 		if (l->kill_recorded) {
@@ -179,11 +188,21 @@ live_step(struct live *l)
 }
 
 void
+live_take_slot(struct live *l)
+{
+	if (l->has_slot)
+		return;
+	l->has_slot = true;
+	l->helper->live->running++;
+}
+
+void
 live_schedule(struct helper *h)
 {
 	struct live_table *t = h->live;
 
-	if (h->leaving)
+	/* No start can be recorded while the journal does not work. */
+	if (h->leaving || h->stopped || h->recovering)
 		return;
 	while (t->running < live_slots(h)) {
 		struct live *l = t->first;
@@ -193,8 +212,7 @@ live_schedule(struct helper *h)
 		if (!l)
 			return;
 		live_dequeue(l);
-		l->has_slot = true;
-		t->running++;
+		live_take_slot(l);
 		start_job(l);
 	}
 }

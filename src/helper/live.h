@@ -22,6 +22,9 @@ enum live_state {
 	LIVE_ENDING,	/* the helper itself writes the verdict */
 };
 
+struct errand;
+struct ending;
+
 enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3, START_TRIES = 3 };
 
 struct live {
@@ -35,6 +38,7 @@ struct live {
 	bool busy;
 	bool in_queue;
 	bool has_slot;
+	bool look_due;	/* its supervisor has ended: to be looked at once it is not busy */
 
 	int pidfd;	/* LIVE_RUNNING */
 	sd_event_source *source;
@@ -47,6 +51,8 @@ struct live {
 	char by[BY_MAX];
 	struct reply_to kill_replies[LIVE_KILL_REPLIES];
 	size_t n_kill_replies;
+	struct errand *forgets;	/* who wait to forget it: its verdict is there, we do not know it yet */
+	struct ending *ending;	/* a verdict that the disk refused, until it is tried again */
 
 	struct live *next, *previous;	/* in the queue */
 };
@@ -64,6 +70,8 @@ void live_dequeue(struct live *l);
 void live_finished(struct live *l);
 /* Does what is due now, unless it is busy. */
 void live_step(struct live *l);
+/* Somebody runs it, whether we started it or found it: it counts as running. */
+void live_take_slot(struct live *l);
 /* Starts queued jobs while there are slots. */
 void live_schedule(struct helper *h);
 

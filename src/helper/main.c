@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
 #include "basic/clock.h"
@@ -102,6 +104,14 @@ helper_stop_accepting(struct helper *h, int error, const char *what)
 	h->stopped = true;
 }
 
+static int
+on_post(sd_event_source *source, void *ctx)
+{
+	(void)source;
+	helper_check_leaving(ctx);
+	return 0;
+}
+
 void
 helper_leave(struct helper *h, bool reexecute)
 {
@@ -111,6 +121,10 @@ helper_leave(struct helper *h, bool reexecute)
 	h->reexecute = reexecute;
 	log_notice(reexecute ? "executing myself anew; jobs go on" : "ending; jobs go on");
 	(void)sd_notify(0, reexecute ? "STATUS=Executing itself anew" : "STOPPING=1");
+	server_stop_listening(h->server);
+	/* After whatever happens from here on: somewhere the last thing under way ends. */
+	if (sd_event_add_post(h->event, NULL, on_post, h) < 0)
+		(void)sd_event_exit(h->event, 0);
 	helper_check_leaving(h);
 }
 
@@ -135,6 +149,20 @@ on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *ct
 	return 0;
 }
 
+/* Supervisors are followed by pidfd, which tells of their end whoever reaps them. Also those that our former self started. */
+static int
+on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
+{
+	siginfo_t child = { 0 };
+
+	(void)source;
+	(void)info;
+	(void)ctx;
+	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG) == 0 && child.si_pid != 0)
+		child.si_pid = 0;
+	return 0;
+}
+
 static int
 block_signals(struct helper *h)
 {
@@ -145,7 +173,7 @@ block_signals(struct helper *h)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGCHLD);	/* children are followed by pidfd; nothing may be interrupted by them */
+	(void)sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	r = sd_event_add_signal(h->event, NULL, SIGTERM, on_signal, h);
@@ -153,6 +181,10 @@ block_signals(struct helper *h)
 		r = sd_event_add_signal(h->event, NULL, SIGINT, on_signal, h);
 	if (r >= 0)
 		r = sd_event_add_signal(h->event, NULL, SIGHUP, on_signal, h);
+	if (r >= 0)
+		r = sd_event_add_signal(h->event, NULL, SIGCHLD, on_child, h);
+	if (r >= 0)
+		(void)on_child(NULL, NULL, NULL);
 	return r;
 }
 
@@ -315,6 +347,7 @@ free_helper(struct helper *h)
 	h->tools = tools_free(h->tools);
 	h->config = config_free(h->config);
 	close_fd(&h->lock_fd);
+	free(h->program);
 }
 
 /* In our own place, with the lock and the sockets: requests wait in the sockets meanwhile. */
@@ -322,6 +355,7 @@ static int
 execute_anew(struct helper *h, char *argv[])
 {
 	int gate_fd = -EBADF, admin_fd = -EBADF, lock_fd;
+	scoped(free_ptr) char *program = take_ptr(h->program);
 	char text[64];
 
 	server_take_sockets(h->server, &gate_fd, &admin_fd);
@@ -333,9 +367,27 @@ execute_anew(struct helper *h, char *argv[])
 	free_helper(h);
 	if (setenv(HANDOVER, text, 1) < 0)
 		return EXIT_FAILURE;
-	(void)execv(argv[0], argv);
-	log_error("%s: %s", argv[0], strerror(errno));
+	(void)execv(program, argv);
+	log_error("%s: %s", program, strerror(errno));
 	return EXIT_FAILURE;
+}
+
+/* Where we were executed from, also where a new release lies there by now. */
+static int
+own_path(char **ret)
+{
+	static const char deleted[] = " (deleted)";
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+	size_t tail = sizeof deleted - 1;
+
+	if (n < 0)
+		return -errno;
+	path[n] = '\0';
+	if ((size_t)n > tail && strcmp(path + (size_t)n - tail, deleted) == 0)
+		path[(size_t)n - tail] = '\0';
+	*ret = strdup(path);
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int
@@ -344,7 +396,9 @@ run(struct helper *h, char *argv[])
 	int handed[3], gate_fd = -EBADF, admin_fd = -EBADF, r;
 
 	take_handover(handed);
-	r = boot_id(h->boot);
+	r = own_path(&h->program);
+	if (r >= 0)
+		r = boot_id(h->boot);
 	if (r >= 0)
 		r = sd_event_new(&h->event);
 	if (r >= 0)

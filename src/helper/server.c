@@ -180,40 +180,55 @@ server_changed(struct helper *h, const char *id)
 			send_event(c, "changed", id);
 }
 
+/* What is watched already and these ids, sorted, each once. NULL: no memory. */
+static char
+(*merge_watches(const struct connection *c, json_object *array, size_t *ret_n))[ID_SIZE]
+{
+	size_t n_array = json_object_array_length(array), n = 0, kept = 0;
+	char (*merged)[ID_SIZE] = calloc(c->n_watches + n_array + 1, sizeof *merged);
+
+	if (!merged)
+		return NULL;
+	for (; n < c->n_watches; n++)
+		memcpy(merged[n], c->watches[n], ID_SIZE);
+	for (size_t i = 0; i < n_array; i++) {
+		const char *id = json_object_get_string(json_object_array_get_idx(array, i));
+
+		if (id && id_valid(id))
+			memcpy(merged[n++], id, ID_SIZE);
+	}
+	qsort(merged, n, ID_SIZE, compare_ids);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || compare_ids(merged[kept - 1], merged[i]) != 0)
+			memmove(merged[kept++], merged[i], ID_SIZE);
+	*ret_n = kept;
+	return merged;
+}
+
 static void
 on_watch(struct helper *h, struct message *m, struct reply_to to)
 {
 	struct connection *c = find_connection(h, to.connection);
 	json_object *array = NULL;
-	char (*grown)[ID_SIZE];
-	size_t n;
+	char (*merged)[ID_SIZE];
+	size_t n = 0;
 
 	if (json_get_array(m->body, "ids", &array) < 0) {
 		server_refuse(h, to, -EINVAL, "ids is missing", 0);
 		return;
 	}
-	n = json_object_array_length(array);
-	if (n > WATCHES_MAX - c->n_watches) {
-		server_refuse(h, to, -EDQUOT, "too many subscriptions", 0);
+	merged = merge_watches(c, array, &n);
+	if (!merged || n > WATCHES_MAX) {
+		free(merged);
+		server_refuse(h, to, merged ? -EDQUOT : -ENOMEM, "too many subscriptions", 0);
 		return;
 	}
-	grown = reallocarray(c->watches, c->n_watches + n + 1, sizeof *grown);
-	if (!grown) {
-		server_refuse(h, to, -ENOMEM, NULL, 0);
-		return;
-	}
-	c->watches = grown;
-	for (size_t i = 0; i < n; i++) {
-		const char *id = json_object_get_string(json_object_array_get_idx(array, i));
-
-		if (!id || !id_valid(id) || (c->n_watches > 0 && bsearch(id, grown, c->n_watches, ID_SIZE, compare_ids)))
-			continue;
-		memcpy(grown[c->n_watches++], id, ID_SIZE);
-		qsort(grown, c->n_watches, ID_SIZE, compare_ids);
-	}
+	free(c->watches);
+	c->watches = merged;
+	c->n_watches = n;
 	server_reply(h, to, NULL);
 	/* What ended before it was watched would never change again. */
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
 		const char *id = json_object_get_string(json_object_array_get_idx(array, i));
 
 		if (id && id_valid(id) && !live_find(h, id))
@@ -257,7 +272,8 @@ on_hello(struct helper *h, struct message *m, struct reply_to to)
 
 	if (json_get_array(m->body, "versions", &versions) == 0)
 		for (size_t i = 0; i < json_object_array_length(versions); i++)
-			common = common || json_object_get_int(json_object_array_get_idx(versions, i)) == PROTO_VERSION;
+			common = common || (json_object_is_type(json_object_array_get_idx(versions, i), json_type_int) &&
+			    json_object_get_int(json_object_array_get_idx(versions, i)) == PROTO_VERSION);
 	if (!common) {
 		jsonw_done(&w);
 		server_refuse(h, to, -EPROTONOSUPPORT, "no version in common", 0);
@@ -317,6 +333,15 @@ static void
 on_restart(struct helper *h, struct message *m, struct reply_to to)
 {
 	(void)m;
+	/* Whoever comes after us must be able to begin. */
+	if (access(h->program, X_OK) < 0) {
+		server_refuse(h, to, -errno, "the program is not there", 0);
+		return;
+	}
+	if (helper_reload(h) > 0) {
+		server_refuse(h, to, -EINVAL, "the configuration has faults; see the log", 0);
+		return;
+	}
 	server_reply(h, to, NULL);
 	helper_leave(h, true);
 }
@@ -494,10 +519,16 @@ server_new(struct helper *h, int gate_fd, int admin_fd, struct server **ret)
 }
 
 void
-server_take_sockets(struct server *s, int *ret_gate_fd, int *ret_admin_fd)
+server_stop_listening(struct server *s)
 {
 	for (size_t i = 0; i < 2; i++)
 		s->listeners[i].source = sd_event_source_disable_unref(s->listeners[i].source);
+}
+
+void
+server_take_sockets(struct server *s, int *ret_gate_fd, int *ret_admin_fd)
+{
+	server_stop_listening(s);
 	*ret_gate_fd = take_fd(s->listeners[0].fd);
 	*ret_admin_fd = take_fd(s->listeners[1].fd);
 }

@@ -21,6 +21,9 @@ struct server *server_free(struct server *s);
 /* The listening sockets, still open, for a re-execution; the server gives them up. */
 void server_take_sockets(struct server *s, int *ret_gate_fd, int *ret_admin_fd);
 
+/* No new connection is accepted any more: it waits in the socket for whoever listens on it next. */
+void server_stop_listening(struct server *s);
+
 /* Owns body; NULL: an answer without members. */
 void server_reply(struct helper *h, struct reply_to to, json_object *body);
 /* error is negative. reason: for people, may be NULL. retry_after: seconds, 0: not said. */

@@ -55,7 +55,10 @@ on_supervisor_ended(sd_event_source *source, int fd, uint32_t events, void *ctx)
 	l->source = sd_event_source_disable_unref(l->source);
 	close_fd(&l->pidfd);
 	close_fd(&l->control_fd);
-	look_at_job(l);
+	/* A kill may be on its way into state.json. */
+	l->state = LIVE_LOOKING;
+	l->look_due = true;
+	live_step(l);
 	return 0;
 }
 
@@ -66,6 +69,7 @@ start_follow(struct live *l, int pidfd)
 
 	l->pidfd = pidfd;
 	l->state = LIVE_RUNNING;
+	live_take_slot(l);
 	r = sd_event_add_io(l->helper->event, &l->source, pidfd, EPOLLIN, on_supervisor_ended, l);
 	if (r < 0)
 		log_error("job %s is not watched until a restart: %s", l->id, strerror(-r));
@@ -251,6 +255,14 @@ give_word(struct live *l)
 	server_changed(l->helper, l->id);
 }
 
+/* The closed socket tells the supervisor to end without having begun, which is not its fault. */
+static void
+withdraw_start(struct live *l)
+{
+	close_fd(&l->control_fd);
+	l->vain_starts--;
+}
+
 static void
 start_recorded(struct write *write, int result)
 {
@@ -267,7 +279,7 @@ start_recorded(struct write *write, int result)
 		if (result == 0)
 			give_word(l);
 		else
-			close_fd(&l->control_fd);
+			withdraw_start(l);
 	}
 	free(s);
 	helper_check_leaving(h);
@@ -292,7 +304,7 @@ record_start(struct live *l, const struct job_want *want)
 	if (r < 0) {
 		log_error("job %s: its start cannot be recorded: %s", l->id, strerror(-r));
 		free(s);
-		close_fd(&l->control_fd);
+		withdraw_start(l);
 		return;
 	}
 	s->write.data = data;

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "basic/clock.h"
-#include "basic/escape.h"
 #include "basic/fd.h"
 #include "basic/json.h"
 #include "basic/log.h"
@@ -12,6 +11,7 @@
 #include "helper/live.h"
 #include "helper/submit.h"
 #include "spool/accept.h"
+#include "spool/index.h"
 #include "spool/job.h"
 #include "spool/redo.h"
 
@@ -155,7 +155,7 @@ admit(struct submits *s, uint64_t bytes, const char **ret_reason, unsigned *ret_
 		*ret_retry = RETRY_QUEUE;
 		return -EAGAIN;
 	}
-	if (s->under_way >= UNDER_WAY_MAX || s->n_tickets >= TICKETS_MAX || bytes > most - coming ||
+	if (s->under_way >= UNDER_WAY_MAX || s->n_tickets >= TICKETS_MAX || coming > most || bytes > most - coming ||
 	    writer_backlog_bytes(h->writer) > BACKLOG_MAX) {
 		*ret_reason = "too much is coming in at once";
 		return -EAGAIN;
@@ -174,7 +174,6 @@ static int
 get_owner(json_object *body, const char **ret_service, const char **ret_owner)
 {
 	const char *service, *owner;
-	char encoded[256];
 	size_t len;
 
 	if (json_get_string(body, "service", &service) < 0 || json_get_string(body, "owner", &owner) < 0)
@@ -183,7 +182,7 @@ get_owner(json_object *body, const char **ret_service, const char **ret_owner)
 	if (strlen(owner) > OWNER_MAX || len == 0 || strncmp(owner, service, len) != 0 || owner[len] != ':')
 		return -EINVAL;
 	/* Both become file names of the index, which must not fail once the job is accepted. */
-	if (name_encode(service, encoded) < 0 || name_encode(owner + len + 1, encoded) < 0)
+	if (strchr(service, ':') || index_owner_check(owner) < 0)
 		return -EINVAL;
 	*ret_service = service;
 	*ret_owner = owner;
@@ -560,10 +559,15 @@ recorded(struct write *write, int result)
 {
 	struct submission *s = task_owner(write, struct submission, write);
 
+	if (result == -ETIMEDOUT || result == -ECANCELED) {
+		abort_submission(s, -ETIMEDOUT, "it could not be recorded in time");
+		return;
+	}
 	if (result < 0) {
-		if (result != -ETIMEDOUT && result != -ECANCELED)
-			helper_stop_accepting(s->helper, result, "the journal");
-		abort_submission(s, result == -ECANCELED ? -ETIMEDOUT : result, "it could not be recorded");
+		/* Perhaps the record is there all the same. Its inputs may lie in incoming/ alone, so that stays as it is: the next
+		 * start accepts it or sweeps it, and `resume`, which makes a new journal, sweeps it. */
+		helper_stop_accepting(s->helper, result, "the journal");
+		refuse_submission(s, result, "it could not be recorded");
 		return;
 	}
 	s->task.work = publish;

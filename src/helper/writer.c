@@ -30,11 +30,14 @@ struct writer {
 	pthread_mutex_t lock;	/* what follows, up to the blank line */
 	pthread_cond_t wake_write;	/* todo, room, stop */
 	pthread_cond_t wake_sync;	/* sync_half, stop */
+	pthread_cond_t settled;	/* sync_half, syncing */
 	struct list todo;
 	struct list ended;
 	size_t backlog_bytes;
 	int half;	/* in which the writer thread appends */
 	int sync_half;	/* wants a checkpoint; -1: none */
+	bool syncing;	/* a checkpoint is under way */
+	bool hold;	/* nothing is taken from todo */
 	bool room;	/* a half was released since the writer thread last looked */
 	bool stop;
 	int error;	/* first failure */
@@ -146,7 +149,7 @@ run_write_thread(void *arg)
 		size_t n, done = 0;
 		int error = 0;
 
-		while (!w->todo.first && !w->stop)
+		while ((!w->todo.first || w->hold) && !w->stop)
 			(void)pthread_cond_wait(&w->wake_write, &w->lock);
 		if (!w->todo.first)
 			break;
@@ -194,6 +197,7 @@ run_sync_thread(void *arg)
 			break;
 		half = w->sync_half;
 		w->sync_half = -1;
+		w->syncing = true;
 		(void)pthread_mutex_unlock(&w->lock);
 		r = spool_sync(w->spool);
 		if (r == 0)
@@ -202,7 +206,9 @@ run_sync_thread(void *arg)
 		if (r < 0 && w->error == 0)
 			w->error = r;
 		w->room = true;
+		w->syncing = false;
 		(void)pthread_cond_signal(&w->wake_write);
+		(void)pthread_cond_broadcast(&w->settled);
 		tell_loop(w);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
@@ -299,6 +305,7 @@ writer_new(sd_event *event, const struct spool *spool, struct redo *redo, struct
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->wake_write, NULL);
 	(void)pthread_cond_init(&w->wake_sync, NULL);
+	(void)pthread_cond_init(&w->settled, NULL);
 	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = w->event_fd < 0 ? -errno : sd_event_add_io(event, &w->source, w->event_fd, EPOLLIN, on_ended, w);
 	if (r >= 0)
@@ -329,6 +336,7 @@ writer_free(struct writer *w)
 	close_fd(&w->event_fd);
 	(void)pthread_cond_destroy(&w->wake_write);
 	(void)pthread_cond_destroy(&w->wake_sync);
+	(void)pthread_cond_destroy(&w->settled);
 	(void)pthread_mutex_destroy(&w->lock);
 	free(w);
 	return NULL;
@@ -383,20 +391,43 @@ writer_pending(const struct writer *w)
 	return w->pending;
 }
 
+int
+writer_hold(struct writer *w)
+{
+	if (w->pending > 0 || w->unapplied[0] > 0 || w->unapplied[1] > 0)
+		return -EBUSY;
+	/* With nothing pending the writer thread waits for work: it has no group in its hands. */
+	(void)pthread_mutex_lock(&w->lock);
+	w->hold = true;
+	(void)pthread_mutex_unlock(&w->lock);
+	return 0;
+}
+
+void
+writer_settle(struct writer *w)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	while (w->syncing || w->sync_half >= 0)
+		(void)pthread_cond_wait(&w->settled, &w->lock);
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
 struct redo *
 writer_replace(struct writer *w, struct redo *redo)
 {
-	struct redo *old;
+	struct redo *old = NULL;
 
-	assert(w->pending == 0);
 	(void)pthread_mutex_lock(&w->lock);
-	old = w->redo;
-	w->redo = redo;
-	w->error = 0;
-	w->half = w->seen_half = redo_half(redo);
-	w->sync_half = -1;
+	assert(w->hold && !w->syncing && w->sync_half < 0);
+	w->hold = false;
+	if (redo) {
+		old = w->redo;
+		w->redo = redo;
+		w->error = 0;
+		w->half = w->seen_half = redo_half(redo);
+		w->left[0] = w->left[1] = false;
+	}
+	(void)pthread_cond_signal(&w->wake_write);
 	(void)pthread_mutex_unlock(&w->lock);
-	w->left[0] = w->left[1] = false;
-	w->unapplied[0] = w->unapplied[1] = 0;
 	return old;
 }

@@ -37,8 +37,16 @@ void writer_applied(struct writer *w, int half);
 int writer_error(const struct writer *w);
 size_t writer_backlog_bytes(const struct writer *w);
 size_t writer_pending(const struct writer *w);	/* handed in, done not run yet */
-/* After a failure: goes on with a new journal, made by the caller once the spool is flushed. In the loop, with nothing
- * pending. The old one is the caller's again. */
+
+/* A new journal, after a failure: writer_hold, then in any thread writer_settle, a flush of the spool and a new journal, then
+ * writer_replace.
+ * In the loop: from here on nothing is appended, what is handed in waits. -EBUSY: something handed in has not ended, or what a
+ * record asks for has not been done; nothing is held then. */
+int writer_hold(struct writer *w);
+/* Waits for a checkpoint under way; none begins while the writer is held. */
+void writer_settle(struct writer *w);
+/* In the loop: goes on with this journal, failures forgotten; the old one is the caller's again. NULL: with the old one, as
+ * before; returns NULL. */
 struct redo *writer_replace(struct writer *w, struct redo *redo);
 
 #endif

@@ -46,6 +46,14 @@ owner_path(const char *owner, char ret_path[PATH_SIZE])
 	return 0;
 }
 
+int
+index_owner_check(const char *owner)
+{
+	char path[PATH_SIZE];
+
+	return owner_path(owner, path);
+}
+
 static void
 entry_format(uint64_t usec, const char *id, char ret_name[ENTRY_SIZE])
 {

@@ -17,6 +17,7 @@ struct index_entry {
 };
 
 /* -EINVAL: the owner has no ':', an empty part, or the door "key"; -ENAMETOOLONG: a part over 255 bytes when encoded. */
+int index_owner_check(const char *owner);	/* 0, or what index_add would say of it */
 int index_add(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is there */
 int index_remove(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is not */
 
