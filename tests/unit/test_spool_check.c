@@ -401,6 +401,15 @@ static const struct fault faults[] = {
 	FAULT(finished_and_locked, 1, 0, false),
 };
 
+/* valgrind 3.19 does not know pidfd_open(2). */
+static bool
+no_pidfd(void)
+{
+	scoped(close_fd) int fd = pidfd_open_pid(getpid());
+
+	return fd == -ENOSYS;
+}
+
 static void
 test_check_finds_each_fault(void **state)
 {
@@ -411,6 +420,8 @@ test_check_finds_each_fault(void **state)
 		void *own = NULL;
 		int r = 0;
 
+		if (t->make == jail_left && no_pidfd())
+			continue;
 		assert_int_equal(setup(&own), 0);
 		sc = own;
 		t->make(sc);
