@@ -158,7 +158,7 @@ get_pid(json_object *obj, const char *name, pid_t *ret)
 	return 0;
 }
 
-static int
+int
 run_parse(const char *text, size_t len, struct job_run *ret)
 {
 	scoped(put_json) json_object *obj = NULL;

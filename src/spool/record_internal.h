@@ -13,6 +13,7 @@ extern int (*result_flush)(int fd);
  * verdict is never lost over its message. */
 int result_format(const struct job_result *r, char **ret_text, size_t *ret_len);
 int result_parse(const char *text, size_t len, struct job_result *ret);
+int run_parse(const char *text, size_t len, struct job_run *ret);
 
 /* One small record in three system calls. name may be a path below dir_fd. buf has SMALL_RECORD_MAX + 1 bytes. -EBADMSG: more
  * than SMALL_RECORD_MAX. Returns its length. */

@@ -310,17 +310,17 @@ create_file(const struct spool *s, uint64_t bytes)
 	return r < 0 ? r : 0;
 }
 
-static int
-open_file(const struct spool *s, int flags, struct redo **ret)
+int
+redo_open_fd(int fd, struct redo **ret)
 {
 	scoped(free_redo) struct redo *r = calloc(1, sizeof *r);
 	int n = 0;
 
-	if (!r)
+	if (!r) {
+		(void)close(fd);
 		return -ENOMEM;
-	r->fd = openat(s->root_fd, FILE_REDO, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (r->fd < 0)
-		return -errno;
+	}
+	r->fd = fd;
 	n = load_file_head(r);
 	if (n >= 0)
 		n = survey(r);
@@ -331,6 +331,14 @@ open_file(const struct spool *s, int flags, struct redo **ret)
 	atomic_init(&r->released[1], n != 0);
 	*ret = take_ptr(r);
 	return 0;
+}
+
+static int
+open_file(const struct spool *s, int flags, struct redo **ret)
+{
+	int fd = openat(s->root_fd, FILE_REDO, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -errno : redo_open_fd(fd, ret);
 }
 
 int

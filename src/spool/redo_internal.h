@@ -73,6 +73,9 @@ int redo_decode(const void *data, size_t len, struct redo_record *ret, struct re
 /* For looking only: never makes the file, and appends fail with -EBADF. -ENOENT. */
 int redo_open_read(const struct spool *s, struct redo **ret);
 
+/* A journal's file, already open; fd is taken over, on failure too. */
+int redo_open_fd(int fd, struct redo **ret);
+
 /* fdatasync(2) but in tests; set before any thread. */
 extern int (*redo_sync)(int fd);
 
