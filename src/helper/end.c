@@ -46,7 +46,10 @@ struct look {
 	struct job_want want;
 	uint64_t accepted_usec;
 	struct job_result result;
+	bool walked;	/* result is a supervisor's, whole but not yet in its place: what is in work/ belongs to it */
 };
+
+static void end_with(struct live *l, int job_fd, int lock_fd, const struct job_result *result, bool walked);
 
 static void
 set_verdict(struct look *k, enum verdict verdict, const char *message)
@@ -154,6 +157,7 @@ look_at_unlocked(struct look *k)
 		return;
 	}
 	if (result_recover(k->job_fd, &k->result) == 0) {
+		k->walked = true;
 		k->found = FOUND_VERDICT;
 		return;
 	}
@@ -281,7 +285,7 @@ act_on_look(struct look *k)
 	case FOUND_VERDICT:
 		if (k->result.verdict == VERDICT_LOST)
 			log_warning("job %s is lost: %s", l->id, k->result.message);
-		end_job(l, take_fd(k->job_fd), take_fd(k->lock_fd), &k->result);
+		end_with(l, take_fd(k->job_fd), take_fd(k->lock_fd), &k->result, k->walked);
 		break;
 	case FOUND_ERROR:
 		log_error("job %s cannot be looked at: %s", l->id, strerror(-k->error));
@@ -380,6 +384,7 @@ struct ending {
 	int job_fd;
 	int lock_fd;
 	struct job_result result;
+	bool walked;
 	int error;
 };
 
@@ -393,8 +398,8 @@ write_verdict(struct task *task)
 		e->job_fd = r = spool_open_job(e->spool, e->live->id);
 	if (r >= 0 && e->lock_fd < 0)
 		e->lock_fd = r = job_lock(e->job_fd);
-	/* What a dead supervisor left in work/ was never walked: nobody may read it. */
-	if (r >= 0)
+	/* What a dead supervisor left in work/ was never walked, unless its verdict was whole: nobody may read it. */
+	if (r >= 0 && !e->walked)
 		r = accept_drop_work(e->spool, e->live->id);
 	if (r >= 0)
 		r = result_store_durable(e->job_fd, e->spool->groups, &e->result);
@@ -449,8 +454,8 @@ end_drop(struct ending *e)
 	free(e);
 }
 
-void
-end_job(struct live *l, int job_fd, int lock_fd, const struct job_result *result)
+static void
+end_with(struct live *l, int job_fd, int lock_fd, const struct job_result *result, bool walked)
 {
 	struct ending *e = calloc(1, sizeof *e);
 
@@ -468,8 +473,15 @@ end_job(struct live *l, int job_fd, int lock_fd, const struct job_result *result
 	e->job_fd = job_fd;
 	e->lock_fd = lock_fd;
 	e->result = *result;
+	e->walked = walked;
 	if (e->result.ended_usec == 0)
 		e->result.ended_usec = clock_wall();
 	live_set_busy(l, true);
 	offload_run(l->helper->io, &e->task);
+}
+
+void
+end_job(struct live *l, int job_fd, int lock_fd, const struct job_result *result)
+{
+	end_with(l, job_fd, lock_fd, result, false);
 }
