@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum { NUMBER_REPR_SIZE = 32 };
+enum { NUMBER_REPR_SIZE = 40 };	/* what the compiler can prove to be enough, sanitized builds included */
 
 /* A double as Python's repr() prints it: the fewest digits that read back the same, an exponent below 1e-4 and from 1e16 on,
  * ".0" where it is whole: 4.0, 1e+308, 2.5, inf, nan. */
