@@ -16,7 +16,8 @@ TBN_COMMAND_TESTS = \
 	tests/tbn/test_command.py \
 	tests/tbn/test_networks.py
 TESTS += $(TBN_COMMAND_TESTS)
-EXTRA_DIST += $(TBN_COMMAND_TESTS) tests/tbn/networks.py tests/tbn/brute.py tests/tbn/help.py
+EXTRA_DIST += $(TBN_COMMAND_TESTS) tests/tbn/networks.py tests/tbn/brute.py tests/tbn/help.py tests/real/tbn-compare
+
 
 FUZZ_TARGETS += tests/fuzz/fuzz_tbn
 tests_fuzz_fuzz_tbn_SOURCES = tests/fuzz/fuzz_tbn.c $(FUZZ_MAIN)
