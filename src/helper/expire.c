@@ -241,16 +241,23 @@ on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-/* The next pass: soon while something is due, at the latest in half a minute. */
+/* The next pass: soon while something is due, at the latest in half a minute. One that is to come earlier stays: the first one
+ * records that it was there. */
 static void
 arm(struct expiry *e)
 {
-	uint64_t now = clock_wall(), wait = IDLE_MSEC * USEC_PER_MSEC;
+	uint64_t now = clock_wall(), wait = IDLE_MSEC * USEC_PER_MSEC, mono = 0, next = UINT64_MAX;
+	int enabled = SD_EVENT_OFF;
 
 	if (e->n > 0 && e->heap[0].at_usec < now + wait)
 		wait = e->heap[0].at_usec > now ? e->heap[0].at_usec - now : 0;
 	if (wait < PASS_MSEC * USEC_PER_MSEC)
 		wait = PASS_MSEC * USEC_PER_MSEC;
+	(void)sd_event_source_get_enabled(e->timer, &enabled);
+	(void)sd_event_source_get_time(e->timer, &next);
+	(void)sd_event_now(e->helper->event, CLOCK_MONOTONIC, &mono);
+	if (enabled != SD_EVENT_OFF && next <= mono + wait)
+		return;
 	(void)sd_event_source_set_time_relative(e->timer, wait);
 	(void)sd_event_source_set_enabled(e->timer, SD_EVENT_ONESHOT);
 }

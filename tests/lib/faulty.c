@@ -1,0 +1,52 @@
+/* faulty.c - a disk that says no, for a program under LD_PRELOAD: where the file $FAULTS holds the name of a function (fsync,
+ * fdatasync, syncfs), that function fails with EIO; where it holds "publish", a job's folder cannot be moved into jobs/, with
+ * ENOSPC. Without the file everything is as always. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int
+faulty(const char *name)
+{
+	const char *path = getenv("FAULTS");
+	char text[256] = " ";
+	char word[32];
+	ssize_t n = 0;
+	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return 0;
+	n = read(fd, text + 1, sizeof text - 3);
+	(void)close(fd);
+	(void)snprintf(word, sizeof word, " %s ", name);
+	text[n < 0 ? 1 : n + 1] = ' ';
+	return strstr(text, word) != NULL;
+}
+
+static int
+flush(const char *name, long call, int fd)
+{
+	if (!faulty(name))
+		return (int)syscall(call, fd);
+	errno = EIO;
+	return -1;
+}
+
+int fsync(int fd) { return flush("fsync", SYS_fsync, fd); }
+int fdatasync(int fd) { return flush("fdatasync", SYS_fdatasync, fd); }
+int syncfs(int fd) { return flush("syncfs", SYS_syncfs, fd); }
+
+int
+renameat(int from, const char *old, int to, const char *new)
+{
+	if (strlen(new) == 35 && new[2] == '/' && faulty("publish")) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat, from, old, to, new);
+}
