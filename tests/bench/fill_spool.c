@@ -44,6 +44,7 @@ add_finished(const struct spool *s, struct job *job, const char *result)
 	scoped(close_fd) int job_fd = -EBADF;
 	scoped(close_fd) int in_fd = -EBADF;
 	scoped(free_ptr) char *text = NULL;
+	struct job_want want = { .want = WANT_START, .attempt = 1 };
 	unsigned long long now = clock_wall();
 	char buf[512];
 	size_t len = 0;
@@ -56,6 +57,9 @@ add_finished(const struct spool *s, struct job *job, const char *result)
 		r = job_format(job, &text, &len);
 	if (r == 0)
 		r = incoming_finish(s, job->id, job_fd, in_fd, text, len, 0);
+	want.at_usec = now;
+	if (r == 0)
+		r = want_store(job_fd, s->groups, &want);
 	if (r == 0)
 		r = replace_file_at(job_fd, "stdout", result, strlen(result), 0640, s->groups.read_gid);
 	if (r == 0)
