@@ -10,6 +10,7 @@ libtbn_a_SOURCES = \
 	src/tbn/names.c src/tbn/names.h \
 	src/tbn/network.c src/tbn/network.h \
 	src/tbn/output.c src/tbn/output.h \
+	src/tbn/pairings.c src/tbn/pairings.h \
 	src/tbn/parse.c src/tbn/parse.h \
 	src/tbn/part.c src/tbn/part.h \
 	src/tbn/progress.c src/tbn/progress.h \

@@ -68,7 +68,7 @@ static const char usage[] =
 /* ---- options ---- */
 
 enum { OPT_JSON = 256, OPT_LIVE, OPT_SERVICE, OPT_STATUS_WORD, OPT_TIME_LIMIT, OPT_MEMORY, OPT_QUIET, OPT_NO_SYMMETRY, OPT_NO_BOUNDS,
-	OPT_LAZY, OPT_HELP, OPT_VERSION };
+	OPT_NO_WALK, 	OPT_LAZY, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "gen", required_argument, NULL, 'g' },
@@ -81,6 +81,7 @@ static const struct option long_options[] = {
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "no-symmetry", no_argument, NULL, OPT_NO_SYMMETRY },
+	{ "no-walk", no_argument, NULL, OPT_NO_WALK },
 	{ "no-bounds", no_argument, NULL, OPT_NO_BOUNDS },
 	{ "lazy", no_argument, NULL, OPT_LAZY },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -140,6 +141,9 @@ take_option(struct options *o, int c, struct fault *fault)
 	case OPT_NO_SYMMETRY:
 		o->part.symmetry = false;
 		break;
+	case OPT_NO_WALK:
+		o->part.walk = false;
+		break;
 	case OPT_NO_BOUNDS:
 		o->bounds = false;
 		break;
@@ -163,7 +167,7 @@ parse_options(struct options *o, int argc, char **argv, struct fault *fault)
 		.status_word = "COMPLETE",
 		.memory_bytes = MEMORY_MIB * 1024 * 1024,
 		.bounds = true,
-		.part = { .symmetry = true, .eager_max = EAGER_CLAUSES },
+		.part = { .symmetry = true, .walk = true, .eager_max = EAGER_CLAUSES },
 	};
 	/* known before the first complaint, since it says where complaints go */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "basic/scoped.h"
+#include "tbn/pairings.h"
 #include "tbn/part.h"
 #include "tbn/progress.h"
 #include "tbn/union.h"
@@ -27,6 +28,7 @@ part_done(struct part *part)
 {
 	if (part->open)
 		formula_done(&part->formula);
+	free(part->walk);
 	free(part->store);
 	free(part->level_end);
 	*part = (struct part){ .net = NULL };
@@ -174,19 +176,15 @@ part_entropy(struct part *part, int64_t others)
 		return r;
 	memset(stored(part, 0), 0, part->width * sizeof *part->store);
 	if (part->comp->lower == part->comp->upper || part->comp->pairings == 1) {
-		/* any pairing will do: bond the i-th with the i-th */
-		size_t slot = 0;
-
+		/* any pairing will do */
 		progress_set(part->progress, 1, others + part->comp->lower);
 		for (size_t t = 0; t < part->comp->ntypes; t++) {
 			const struct site_type *type = &part->net->types[part->comp->types[t]];
 
-			for (size_t i = 0; i < type->count[type->limiting]; i++) {
-				if (i > UINT16_MAX)
-					return -EFBIG;
-				stored(part, 0)[slot++] = (uint16_t)i;
-			}
+			if (type->count[0] > UINT16_MAX || type->count[1] > UINT16_MAX)
+				return -EFBIG;
 		}
+		pairings_first(part->net, part->comp, stored(part, 0));
 		return count_polymers(part, stored(part, 0), &part->entropy);
 	}
 	options.kmin = part->comp->lower;
@@ -269,6 +267,47 @@ descend(struct part *part, bool never)
 	part->open = false;
 }
 
+/* No pairing makes fewer polymers than lower. So on that level, without constraints, every pairing counts that has not been
+ * listed above, and going through all of them takes no solver: what is passed over was listed before. */
+static int
+walk_on(struct part *part)
+{
+	size_t bytes = (part->width > 0 ? part->width : 1) * sizeof *part->walk;
+	int r = 1;
+
+	if (!part->walk) {
+		if (part->open)
+			formula_done(&part->formula);
+		part->open = false;
+		part->walk = malloc(bytes);
+		if (!part->walk)
+			return -ENOMEM;
+		pairings_first(part->net, part->comp, part->walk);
+	} else {
+		r = pairings_next(part->net, part->comp, part->walk);
+	}
+	for (; r > 0; r = pairings_next(part->net, part->comp, part->walk)) {
+		int64_t polymers = 0;
+
+		r = progress_poll(part->progress);
+		if (r == 0)
+			r = count_polymers(part, part->walk, &polymers);
+		if (r == 0)
+			r = reserve(part);
+		if (r < 0)
+			return r;
+		if (polymers > part->level)
+			continue;
+		if (part->level == part->top && memcmp(part->walk, stored(part, 0), bytes) == 0)
+			continue;	/* the one that gave the level */
+		memcpy(stored(part, part->count++), part->walk, bytes);
+		return 0;
+	}
+	if (r == 0)
+		descend(part, true);
+	return r;
+}
+
 /* Finds one more pairing at the current level, or descends. */
 static int
 find_next(struct part *part)
@@ -276,6 +315,9 @@ find_next(struct part *part)
 	bool never = false;
 	int r;
 
+	if (part->options->walk && !binds(part) && part->level == part->comp->lower && !part->exhausted &&
+	    part->count < part->comp->pairings)
+		return walk_on(part);
 	if (part->count == 1 && part->level == part->top) {
 		/* the second one is asked for: now the generator is worth having */
 		r = part->comp->pairings == 1 ? 0 : open_generator(part);

@@ -7,6 +7,7 @@
 
 struct part_options {
 	bool symmetry;	/* of use, and on unless somebody compares */
+	bool walk;	/* go through the lowest level without a solver; likewise */
 	uint64_t eager_max;
 };
 
@@ -21,6 +22,7 @@ struct part {
 	struct formula formula;	/* the generator, once open */
 	bool open, exhausted;
 	int64_t level;	/* polymers of the pairings being looked for */
+	uint16_t *walk;	/* the last pairing looked at on the lowest level, where all are simply gone through; or NULL */
 	size_t width;	/* uint16_t's of a pairing */
 	uint16_t *store;
 	size_t count, cap;	/* pairings */

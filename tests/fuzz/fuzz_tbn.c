@@ -92,7 +92,7 @@ solve(const struct network *net, const struct part_options *options)
 static void
 check_solving(struct network *net)
 {
-	static const struct part_options plain = { .symmetry = false, .eager_max = 0 }, best = { .symmetry = true, .eager_max = 1000000 };
+	static const struct part_options plain = { .symmetry = false, .eager_max = 0 }, best = { .symmetry = true, .walk = true, .eager_max = 1000000 };
 	struct outcome a = solve(net, &plain), b;
 
 	MUST(bound_network(net) == 0);

@@ -296,6 +296,7 @@ main(int argc, char **argv)
 		constrain_toy(&toy, &rng);
 		options.symmetry = toy_random(&rng, 4) > 0;
 		bounds = toy_random(&rng, 3) > 0;
+		options.walk = toy_random(&rng, 2) > 0;
 		options.eager_max = toy_random(&rng, 3) > 0 ? 1000000 : 0;
 		toy_solve(&toy, &answer);
 		wrong = run_toy(&toy, &answer, gen, init_k, bounds, &options);
@@ -304,8 +305,8 @@ main(int argc, char **argv)
 
 			toy_write(&toy, problem, constraints);
 			printf("differential: %s\nseed %" PRIu64 ", gen %" PRId64 ", init_k %" PRId64
-			    ", symmetry %d, bounds %d, lazy %d, entropy %d, count %zu\n%s--\n%s",
-			    wrong, seed + n, gen, init_k, options.symmetry, bounds, options.eager_max == 0, answer.entropy,
+			    ", symmetry %d, bounds %d, lazy %d, walk %d, entropy %d, count %zu\n%s--\n%s",
+			    wrong, seed + n, gen, init_k, options.symmetry, bounds, options.eager_max == 0, options.walk, answer.entropy,
 			    answer.count, problem, constraints);
 			return 1;
 		}

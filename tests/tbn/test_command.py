@@ -188,9 +188,10 @@ class Service(Folder):
             self.assertLess(time.monotonic() - start, 5)
 
     def test_memory_limit(self):
-        status, answer = help.service("\n".join(network("sorting", 14)) + "\n", "--memory=64")
-        self.assertEqual((status, answer["status"]), (2, "Exception"))
-        self.assertIn("64 MiB", answer["message"])
+        for name, size in (("sorting", 14), ("strands", 30)):	# the formula; what was found
+            status, answer = help.service("\n".join(network(name, size)) + "\n", "--gen=1000000000", "--memory=64")
+            self.assertEqual((status, answer["status"]), (2, "Exception"))
+            self.assertIn("64 MiB", answer["message"])
 
     def test_progress_is_valid_at_any_moment_and_never_falls(self):
         """stableconfigs#35"""

@@ -1,5 +1,8 @@
 #include "config.h"
 
+#include <string.h>
+
+#include "tbn/pairings.h"
 #include "tbn_help.h"
 
 static void
@@ -116,6 +119,42 @@ test_heads_get_the_lowest_numbers(void **state)
 	network_done(&net);
 }
 
+static void
+test_pairings_next_goes_through_all_once(void **state)
+{
+	static const char *const problems[] = { "a a a\na* a* a* a* a*\nb\nb*\n", "a\na*\n", "a*\na*\na\nb\nb*\nb b*\na b\n",
+		"a\nb\na b c*\na* b* c\na*\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++) {
+		uint16_t partner[8], last[8] = { 0 };
+		const struct component *comp;
+		struct network net;
+		uint64_t count = 0;
+
+		open_network(&net, problems[i]);
+		comp = &net.components[0];
+		assert_int_equal(net.ncomponents - 1, i == 0 ? 1 : 0);
+		assert_true(comp->bonds <= 8);
+		pairings_first(&net, comp, partner);
+		do {
+			size_t bytes = comp->bonds * sizeof *partner;
+
+			/* strictly rising, so never twice */
+			for (size_t k = 0; count > 0 && k < comp->bonds; k++)
+				if (partner[k] != last[k]) {
+					assert_true(partner[k] > last[k]);
+					break;
+				}
+			assert_true(count == 0 || memcmp(partner, last, bytes) != 0);
+			memcpy(last, partner, bytes);
+			count++;
+		} while (pairings_next(&net, comp, partner) == 1);
+		assert_int_equal(count, comp->pairings);
+		network_done(&net);
+	}
+}
+
 int
 main(void)
 {
@@ -126,6 +165,7 @@ main(void)
 		cmocka_unit_test(test_limiting_side),
 		cmocka_unit_test(test_bounds_are_tight_where_they_are_easy),
 		cmocka_unit_test(test_heads_get_the_lowest_numbers),
+		cmocka_unit_test(test_pairings_next_goes_through_all_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ test_json_strings_are_pythons(void **state)
 static char *
 print(const char *problem, int64_t gen, enum output_form form, const char *note)
 {
-	struct part_options options = { .symmetry = true, .eager_max = 1000000 };
+	struct part_options options = { .symmetry = true, .walk = true, .eager_max = 1000000 };
 	struct fault fault = { .class = FAULT_NONE };
 	scoped(close_fd) int fd = memory_file("out");
 	struct network net = { 0 };

@@ -38,8 +38,8 @@ add_polymers(struct search *s, void *data)
 static void
 check(const struct expected *e)
 {
-	for (int mode = 0; mode < 4; mode++) {	/* with and without ordering, labels in advance and on demand */
-		struct part_options options = { .symmetry = mode & 1, .eager_max = mode & 2 ? 1000000 : 0 };
+	for (int mode = 0; mode < 8; mode++) {	/* with and without ordering and walking, labels in advance and on demand */
+		struct part_options options = { .symmetry = mode & 1, .walk = mode & 4, .eager_max = mode & 2 ? 1000000 : 0 };
 		struct fault fault = { .class = FAULT_NONE };
 		struct network net = { 0 };
 		struct progress progress;
