@@ -311,12 +311,29 @@ class Server:
 
     def sweep(self, part):
         """Ends what a part that was killed left behind: nginx's workers keep its ports, the gate's its socket."""
-        left = {"gate": self._gate_processes, "nginx": self._nginx_processes}.get(part, list)()
-        for process in filter(None, map(Process.of, left)):
-            process.stop((signal.SIGTERM, 3), (signal.SIGKILL, 5))
+        find = {"gate": self._gate_processes, "nginx": self._nginx_processes}.get(part, list)
+
+        def clean():
+            left = find()
+            for process in filter(None, map(Process.of, left)):
+                process.stop((signal.SIGTERM, 3), (signal.SIGKILL, 5))
+            return not left and not (part == "gate" and self._gate_listens())
+        # Again where one was just being started by its parent and had no name yet.
+        procs.wait_until(clean, 10, f"what is left of the {part} ends")
         child = self.children.pop(part, None)
         if child:
             child.wait(5)
+
+    def _gate_listens(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(1)
+            try:
+                sock.connect(os.path.join(self.run, "gate.sock"))
+                return True
+            except TimeoutError:
+                return True
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
 
     def _gate_processes(self):
         program, found = os.fsencode(self.program("libexec/spoolgate/spoolgate.fcgi")), []
