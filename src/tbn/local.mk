@@ -31,3 +31,4 @@ if !FUZZING
 spoolgate_tbn_LDFLAGS = $(AM_LDFLAGS) -static-pie
 endif
 endif
+dist_doc_DATA += doc/tbn.md
