@@ -30,7 +30,7 @@ json_add_escaped(struct strbuf *s, struct slice text)
 		if (code == '"' || code == '\\') {
 			strbuf_addch(s, '\\');
 			strbuf_addch(s, (char)code);
-		} else if (code >= 0x20 && code < 0x80) {
+		} else if (code >= 0x20 && code < 0x7f) {
 			strbuf_addch(s, (char)code);
 		} else if (code >= 0x08 && code <= 0x0d && code != 0x0b) {
 			strbuf_addch(s, '\\');
