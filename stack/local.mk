@@ -1,5 +1,5 @@
 # The two commands, and what they stand on.
-EXTRA_DIST += .ci/run stack tests/conftest.py tests/pytest.ini tests/run.py tests/lib tests/http tests/commands tests/crash tests/regress
+EXTRA_DIST += .ci/run stack tests/conftest.py tests/pytest.ini tests/run.py tests/lib tests/http tests/commands tests/crash tests/regress tests/real/stableconfigs
 
 # Folders are taken whole; what Python and pytest leave in them is not.
 dist-hook:

@@ -66,6 +66,13 @@ class Connection:
     def answer(self, method="GET"):
         return Answer(self.reader, method)
 
+    def rest(self):
+        """Every byte until the other side closes."""
+        pieces = []
+        while piece := self.sock.recv(65536):
+            pieces.append(piece)
+        return b"".join(pieces)
+
     def end_of_sending(self):
         """No more bytes from us; without TLS the other side still may answer."""
         self.sock.shutdown(socket.SHUT_WR)
