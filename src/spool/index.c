@@ -54,6 +54,14 @@ index_owner_check(const char *owner)
 	return owner_path(owner, path);
 }
 
+bool
+index_owner_valid(const char *owner)
+{
+	char path[PATH_SIZE];
+
+	return owner_path(owner, path) == 0;
+}
+
 static void
 entry_format(uint64_t usec, const char *id, char ret_name[ENTRY_SIZE])
 {

@@ -7,6 +7,7 @@
 #include "basic/fd.h"
 #include "basic/json.h"
 #include "basic/scoped.h"
+#include "spool/index.h"
 #include "spool/job.h"
 #include "spool/layout.h"
 #include "spool/spool_internal.h"
@@ -14,7 +15,6 @@
 enum {
 	NAME_MAX_BYTES = 100,	/* of an input */
 	WORD_MAX = 64,	/* of a service's or a tool's name */
-	OWNER_MAX = 512,
 };
 
 /* One table for both directions. */
@@ -89,7 +89,7 @@ static bool
 job_valid(const struct job *job)
 {
 	if (!id_valid(job->id) || !word_valid(job->service, WORD_MAX) || !word_valid(job->tool, WORD_MAX) ||
-	    !word_valid(job->owner, OWNER_MAX))
+	    !index_owner_valid(job->owner))
 		return false;
 	if (!job->argv[0] || job->argv[0][0] != '/' || job->n_inputs > INPUTS_MAX)
 		return false;

@@ -219,6 +219,20 @@ format_store(int root_fd, gid_t gid)
 	return r < 0 ? r : replace_file_durable(root_fd, FILE_FORMAT, text, len, MODE_RECORD, gid);
 }
 
+/* The groups may have been set since: as the folders, which make_dir_at gives theirs. */
+static int
+format_regroup(int root_fd, gid_t gid)
+{
+	scoped(close_fd) int fd = open_regular_at(root_fd, FILE_FORMAT, NULL);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return gid != (gid_t)-1 && st.st_gid != gid && fchown(fd, (uid_t)-1, gid) < 0 ? -errno : 0;
+}
+
 static int
 make_folders(struct spool *s)
 {
@@ -290,7 +304,11 @@ spool_create(const char *path, struct spool_groups groups, struct spool **ret)
 	r = make_folders(s);
 	if (r < 0)
 		return r;
-	if (fresh) {
+	if (!fresh) {
+		r = format_regroup(s->root_fd, groups.gate_gid);
+		if (r < 0)
+			return r;
+	} else {
 		/* The file format comes last: a spool that has one has everything. */
 		r = make_job_folders(s);
 		if (r >= 0)

@@ -253,8 +253,9 @@ status_read(int dir_fd, const char *prefix, struct job_status *ret)
 	    status.want.want == WANT_START ? JOB_RUNNING : JOB_KILLING;
 	if (status.state != JOB_QUEUED && status.attempt > 0) {
 		(void)snprintf(path, sizeof path, "%s%s", prefix, FILE_RUN);
+		/* One that a power cut tore is recovery's; a reader only lacks the time. */
 		r = run_read(dir_fd, path, &run);
-		if (r < 0 && r != -ENOENT)
+		if (r < 0 && r != -ENOENT && r != -EBADMSG)
 			return r;
 		if (r >= 0 && run.attempt == status.attempt)
 			status.started_usec = run.started_usec;

@@ -338,6 +338,26 @@ test_redo_opened_for_reading_takes_nothing(void **state)
 }
 
 static void
+test_redo_renew_puts_an_empty_one_in_its_place(void **state)
+{
+	const struct fixture *f = *state;
+	scoped(free_redo) struct redo *r = open_journal(f), *fresh = NULL, *again = NULL;
+
+	assert_int_equal(append_one(r, 1, 100, NULL), 0);
+	fail_sync = 1;
+	assert_int_equal(redo_flush(r), -EIO);
+	fail_sync = 0;
+	assert_int_equal(redo_renew(f->s, 0, &fresh), 0);
+	assert_int_equal(replay(fresh).n, 0);
+	assert_int_equal(append_one(fresh, 1, 100, NULL), 0);
+	assert_int_equal(redo_flush(fresh), 0);
+	assert_int_equal(append_one(r, 2, 100, NULL), -EIO);
+	again = open_journal(f);
+	assert_int_equal(replay(again).n, 1);
+	assert_false(help_exists(f->s->root_fd, ".redo.new"));
+}
+
+static void
 test_redo_groups_never_share_a_block(void **state)
 {
 	const struct fixture *f = *state;
@@ -597,6 +617,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_redo_takes_nothing_new_before_the_replay_is_done, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_redo_failed_flush_is_final, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_redo_opened_for_reading_takes_nothing, spool_setup, spool_teardown),
+		cmocka_unit_test_setup_teardown(test_redo_renew_puts_an_empty_one_in_its_place, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_redo_groups_never_share_a_block, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_redo_damage_among_acknowledged_records_is_told, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_redo_replay_stops_where_it_is_told, spool_setup, spool_teardown),

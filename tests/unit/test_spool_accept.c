@@ -68,7 +68,7 @@ test_incoming_becomes_a_job(void **state)
 {
 	const struct fixture *f = *state;
 	scoped(free_job) struct job *job = help_job('a', owner, inputs);
-	mode_t old = umask(0777);
+	mode_t old = umask(077);
 
 	help_incoming(f, job, inputs);
 	(void)umask(old);

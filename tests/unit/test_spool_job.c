@@ -159,7 +159,7 @@ test_job_parse_refuses_damage(void **state)
 	static const char *const changes[][2] = {
 		{ "\"v\":1", "\"v\":0" }, { "\"v\":1,", "" }, { "\"v\":1", "\"v\":\"1\"" }, { "\"id\":\"a", "\"id\":\"g" },
 		{ "\"id\":\"a", "\"id\":\"aa" }, { "\"service\":\"v1\"", "\"service\":\"\"" }, { "\"service\":\"v1\"", "\"service\":1" },
-		{ "\"owner\"", "\"Owner\"" }, { "\"accepted_usec\":1", "\"accepted_usec\":-1" },
+		{ "\"owner\"", "\"Owner\"" }, { "v1:token:x", "v1" }, { "v1:token:x", "key:x" }, { "\"accepted_usec\":1", "\"accepted_usec\":-1" },
 		{ "\"argv\":[\"/usr/bin/true\",", "\"argv\":[" }, { "\"argv\":[\"/usr", "\"argv\":[7,\"/usr" },
 		{ "\"argv\":[\"/usr", "\"argv\":[\"/\\u0000usr" }, { "\"inputs\":[", "\"inputs\":[1," },
 		{ "\"inputs\":[", "\"inputs\":[{}," }, { "problem.txt", "../problem" }, { "\"size\":4", "\"size\":4.5" },

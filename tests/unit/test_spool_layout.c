@@ -4,17 +4,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "basic/fd.h"
 #include "basic/scoped.h"
 #include "spool/accept.h"
+#include "spool/index.h"
+#include "spool/record.h"
 
-static const char id_a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+static const char id_a[] = ID_A;
 static const char id_b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 static void
@@ -28,7 +35,7 @@ test_spool_create_sets_modes_whatever_the_umask(void **state)
 		{ "jobs/ff", 02710 }, { "active", 02700 }, { "pending", 02700 }, { "index", 02750 }, { "index/key", 02750 },
 		{ "cache", 02750 }, { "cache/stan", 02750 }, { "volumes", 02710 }, { "packs", 02750 }, { "trash", 02700 },
 	};
-	static const mode_t masks[] = { 0, 022, 0777 };
+	static const mode_t masks[] = { 0, 022, 077 };
 	const struct fixture *f = *state;
 
 	for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
@@ -80,6 +87,104 @@ test_spool_create_sets_groups(void **state)
 		if (S_ISDIR(st.st_mode))
 			assert_true(st.st_mode & S_ISGID);
 	}
+}
+
+/* What an account outside may do; a set bit is a wrong answer. readers: in the group of nginx and the gate; gate: in the gate's. */
+static unsigned
+try_as(const char *path, const gid_t *groups, size_t n, bool readers, bool gate)
+{
+	char sub[PATH_MAX];
+	unsigned wrong = 0;
+	scoped(free_spool) struct spool *s = NULL;
+	const struct {
+		const char *name;
+		int flags;
+		bool may;
+	} tries[] = {
+		{ "jobs/aa/" ID_A "/work/out", O_RDONLY, readers },
+		{ "jobs/aa/" ID_A "/work", O_RDONLY | O_DIRECTORY, readers },
+		{ "jobs/aa/" ID_A "/log", O_RDONLY, readers },
+		{ "jobs/aa/" ID_A "/job.json", O_RDONLY, gate },
+		{ "jobs/aa/" ID_A "/state.json", O_RDONLY, gate },
+		{ "jobs/aa/" ID_A "/in/f", O_RDONLY, gate },
+		{ "jobs/aa/" ID_A "/lock", O_RDONLY, false },
+		{ "jobs/aa/" ID_A "/job.json", O_WRONLY, false },
+		{ "jobs/aa/" ID_A "/log", O_WRONLY, false },
+		{ "jobs/aa/" ID_A, O_RDONLY | O_DIRECTORY, false },
+		{ "jobs/aa", O_RDONLY | O_DIRECTORY, false },
+		{ "jobs", O_RDONLY | O_DIRECTORY, false },
+		{ ".", O_RDONLY | O_DIRECTORY, false },
+		{ "index", O_RDONLY | O_DIRECTORY, gate },
+		{ "index/v1/token%3Alab", O_RDONLY | O_DIRECTORY, gate },
+		{ "packs", O_RDONLY | O_DIRECTORY, readers },
+		{ "cache/stan", O_RDONLY | O_DIRECTORY, readers },
+		{ "active", O_RDONLY | O_DIRECTORY, false },
+		{ "incoming", O_RDONLY | O_DIRECTORY, false },
+		{ "trash", O_RDONLY | O_DIRECTORY, false },
+	};
+
+	if (setgroups(n, groups) < 0 || setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+		return UINT32_MAX;
+	for (unsigned i = 0; i < sizeof tries / sizeof *tries; i++) {
+		scoped(close_fd) int fd = -EBADF;
+
+		(void)snprintf(sub, sizeof sub, "%s/%s", path, tries[i].name);
+		fd = open(sub, tries[i].flags | O_CLOEXEC);
+		if ((fd >= 0) != tries[i].may || (fd < 0 && errno != EACCES))
+			wrong |= 1U << i;
+	}
+	if ((spool_open(path, &s) == 0) != gate)
+		wrong |= 1U << 30;
+	if (gate && s) {
+		struct job_status status;
+		struct index_entry page[2];
+
+		if (spool_status(s, ID_A, &status) != 0 || status.state != JOB_QUEUED ||
+		    index_page(s, "v1:token:lab", (struct index_entry){ UINT64_MAX, "" }, page, 2) != 1)
+			wrong |= 1U << 31;
+	}
+	return wrong;
+}
+
+static void
+test_spool_shows_each_account_its_own_part(void **state)
+{
+	static const char *const inputs[] = { "f", "text", NULL };
+	const struct spool_groups groups = { 12345, 12346 };
+	const gid_t both[] = { groups.read_gid, groups.gate_gid };
+	struct fixture *f = *state;
+	scoped(free_job) struct job *job = help_job('a', "v1:token:lab", inputs);
+	scoped(close_fd) int job_fd = -EBADF, work_fd = -EBADF;
+	unsigned *wrong = NULL;
+
+	if (geteuid() != 0) {
+		print_message("not root, so no other account can be tried\n");
+		skip();
+	}
+	assert_int_equal(chmod(f->parent, 0711), 0);
+	f->s = spool_free(f->s);
+	assert_int_equal(spool_create(f->path, groups, &f->s), 0);
+	assert_int_equal(remove_tree_at(f->s->jobs_fd, "aa"), 0);	/* made when there were no groups */
+	help_accept(f, job, inputs);
+	job_fd = spool_open_job(f->s, job->id);
+	work_fd = make_dir_at(job_fd, "work", 02750, groups.read_gid);
+	help_write(work_fd, "out", "x");
+	help_write(job_fd, "log", "x");
+	wrong = mmap(NULL, 3 * sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(wrong != MAP_FAILED);
+	for (unsigned who = 0; who < 3; who++) {	/* a stranger, nginx, the gate */
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			wrong[who] = UINT32_MAX;
+			wrong[who] = try_as(f->path, both, who, who >= 1, who >= 2);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		assert_int_equal(wrong[who], 0);
+	}
+	assert_int_equal(munmap(wrong, 3 * sizeof *wrong), 0);
 }
 
 static void
@@ -250,6 +355,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_spool_create_sets_modes_whatever_the_umask, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_spool_create_sets_groups, spool_setup, spool_teardown),
+		cmocka_unit_test_setup_teardown(test_spool_shows_each_account_its_own_part, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_spool_open_reads_what_create_made, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_spool_open_refuses_what_is_no_spool_or_newer, spool_setup, spool_teardown),
 		cmocka_unit_test_setup_teardown(test_spool_create_finishes_a_creation_that_was_cut_off, spool_setup, spool_teardown),

@@ -328,6 +328,28 @@ test_result_reserve_anew_for_another_attempt(void **state)
 	assert_int_equal(result_load(dir, &again), 0);
 }
 
+static bool
+write_proc(const char *name, const char *text)
+{
+	scoped(close_fd) int fd = open(name, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* A mount namespace, by way of a user namespace for whoever is not root. */
+static bool
+new_mounts(void)
+{
+	char uids[64], gids[64];
+
+	if (geteuid() == 0)
+		return unshare(CLONE_NEWNS) == 0;
+	(void)snprintf(uids, sizeof uids, "0 %u 1", (unsigned)geteuid());
+	(void)snprintf(gids, sizeof gids, "0 %u 1", (unsigned)getegid());
+	return unshare(CLONE_NEWNS | CLONE_NEWUSER) == 0 && write_proc("/proc/self/uid_map", uids) &&
+	    write_proc("/proc/self/setgroups", "deny") && write_proc("/proc/self/gid_map", gids);
+}
+
 /* On a tmpfs of a few pages. */
 static int
 full_disk(const char *path)
@@ -336,8 +358,7 @@ full_disk(const char *path)
 	int dir = -EBADF, fd = -EBADF;
 	char page[4096] = { 0 };
 
-	if (unshare(CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("none", path, "tmpfs", 0, "size=64k") < 0)
+	if (!new_mounts() || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("none", path, "tmpfs", 0, "size=64k") < 0)
 		return 77;
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || result_reserve(dir, nobody) < 0)
@@ -409,6 +430,10 @@ test_status_follows_a_job(void **state)
 	assert_int_equal(run_store(dir, nobody, &run), 0);
 	assert_int_equal(status_load(dir, &status), 0);
 	assert_int_equal(status.started_usec, 42);
+	help_write(dir, "run.json", "");	/* torn by a power cut, before anybody recovered it */
+	assert_int_equal(status_load(dir, &status), 0);
+	assert_int_equal(status.state, JOB_RUNNING);
+	assert_int_equal(run_store(dir, nobody, &run), 0);
 	want.attempt = 2;	/* another attempt: that run.json is not its own */
 	assert_int_equal(want_store(dir, nobody, &want), 0);
 	assert_int_equal(status_load(dir, &status), 0);
