@@ -249,7 +249,9 @@ def test_a_body_that_is_too_large(either):
     text = json.dumps({"monomers": [], "x": ""}).encode()
     with sc.nothing_left(either.stack):
         for size in (most + 1, most + 200000):
-            sc.refusal(either.submit(text[:-2] + b" " * (size - len(text)) + text[-2:]), 413)
+            body = text[:-2] + b" " * (size - len(text)) + text[-2:]
+            sc.refusal(either.submit(body), 413)
+            sc.refusal(either.request("POST", "/task", data=iter([body]), headers=sc.JSON), 413)	# in chunks, no length declared
     answer = either.submit(text[:-2] + b"x" * (most - len(text)) + text[-2:])
     assert answer.status_code == 202, answer.text[:500]
     either.final(answer.json()["task_id"])
