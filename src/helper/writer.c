@@ -108,6 +108,7 @@ write_group(struct writer *w, struct write *const group[], size_t n, int *ret_er
 	const void *records[GROUP_MAX];
 	size_t lens[GROUP_MAX], done = 0;
 	int before = redo_half(w->redo), half = before, r;
+	bool goes_on = group[0]->len <= redo_room(w->redo);	/* with that half */
 
 	for (size_t i = 0; i < n; i++) {
 		records[i] = group[i]->data;
@@ -121,7 +122,7 @@ write_group(struct writer *w, struct write *const group[], size_t n, int *ret_er
 	else
 		done = n;
 	for (size_t i = 0; i < done; i++) {
-		group[i]->half = before;
+		group[i]->half = goes_on ? before : half;
 		group[i]->result = r;
 	}
 	if (r < 0)
