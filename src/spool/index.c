@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,14 +53,6 @@ index_owner_check(const char *owner)
 	char path[PATH_SIZE];
 
 	return owner_path(owner, path);
-}
-
-bool
-index_owner_valid(const char *owner)
-{
-	char path[PATH_SIZE];
-
-	return owner_path(owner, path) == 0;
 }
 
 static void

@@ -4,7 +4,6 @@
 #ifndef SPOOLGATE_INDEX_H
 #define SPOOLGATE_INDEX_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +18,6 @@ struct index_entry {
 
 /* -EINVAL: the owner has no ':', an empty part, or the door "key"; -ENAMETOOLONG: a part over 255 bytes when encoded. */
 int index_owner_check(const char *owner);	/* 0, or what index_add would say of it */
-bool index_owner_valid(const char *owner);
 int index_add(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is there */
 int index_remove(const struct spool *s, const char *owner, uint64_t accepted_usec, const char *id);	/* 0 if it is not */
 

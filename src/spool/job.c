@@ -89,7 +89,7 @@ static bool
 job_valid(const struct job *job)
 {
 	if (!id_valid(job->id) || !word_valid(job->service, WORD_MAX) || !word_valid(job->tool, WORD_MAX) ||
-	    !index_owner_valid(job->owner))
+	    index_owner_check(job->owner) < 0)
 		return false;
 	if (!job->argv[0] || job->argv[0][0] != '/' || job->n_inputs > INPUTS_MAX)
 		return false;
