@@ -119,12 +119,17 @@ set_limits(const struct init_setup *s, bool jailed)
 	return limit(RLIMIT_CORE, 1, 1);
 }
 
-/* When memory runs out the kernel is to choose the tool, not the supervisor or init. Best effort. */
+/* When memory runs out the kernel is to choose the tool, not the supervisor or init. Best effort. A process that is not dumpable
+ * cannot write its own files of /proc, and this one still shares init's memory: it is dumpable for the moment, in which the tool
+ * has not begun. */
 static void
 offer_to_oom_killer(void)
 {
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	int fd = -1;
 
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (fd < 0)
 		return;
 	(void)!write(fd, "500", 3);

@@ -162,7 +162,7 @@ test_folders_are_read_only_at_their_own_place(void **state)
 	run_case_done(&c);
 }
 
-/* The kernel exempts the real root from it. */
+/* The kernel exempts the real root from much. */
 static bool
 become_nobody(struct run_case *c)
 {
@@ -193,6 +193,27 @@ test_process_limit(void **state)
 	assert_int_equal(res.verdict, VERDICT_FAILED);
 	assert_log(&c, "");
 	run_case_done(&c);
+}
+
+/* The kernel is to choose the tool when memory runs out; init, whose files of /proc nobody may open, does not keep it from that. */
+static void
+test_tool_is_offered_to_the_oom_killer(void **state)
+{
+	static const enum jail_kind kinds[] = { JAIL_BWRAP, JAIL_NONE };
+	struct run_case c;
+	struct job_result res = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		run_case_init(&c, kinds[i], "read -r adj < /proc/self/oom_score_adj; test $adj -ge 500 && echo offered");
+		if (!become_nobody(&c)) {
+			run_case_done(&c);
+			skip();
+		}
+		run_case_run(&c, &res);
+		assert_log(&c, "offered\n");
+		run_case_done(&c);
+	}
 }
 
 static void
@@ -243,6 +264,7 @@ main(void)
 		cmocka_unit_test(test_tool_has_no_capability_and_makes_no_user_namespace),
 		TEMP_DIR_TEST(test_folders_are_read_only_at_their_own_place),
 		cmocka_unit_test(test_process_limit),
+		cmocka_unit_test(test_tool_is_offered_to_the_oom_killer),
 		cmocka_unit_test(test_tmp_is_within_the_memory_limit),
 		cmocka_unit_test(test_options_hold_the_environment_and_refuse_a_broken_one),
 	};
