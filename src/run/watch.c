@@ -17,7 +17,7 @@
 
 enum {
 	DRAIN_MAX = 1024 * 1024,	/* of a pipe before signals and deadlines are looked at again */
-	EMPTY_USEC = 50 * 1000,	/* for init to empty the jail itself, so that all usage counts */
+	EMPTY_USEC = 1000 * 1000,	/* for init to empty the jail itself, so that all usage counts; a loaded machine takes its time */
 	EMPTY_NO_JAIL_USEC = 5 * 1000 * 1000,	/* which takes a round for each generation */
 };
 
