@@ -382,7 +382,7 @@ answer_verdict(struct exchange *x, int job_fd, const char id[ID_SIZE], const str
 		message = "The engine crashed.";
 		break;
 	case VERDICT_LOST:
-		message = "The task was lost in a crash of the host, please post it again.";
+		message = "The task or its result was lost, please post it again.";
 		break;
 	case VERDICT_REFUSED:
 		message = "The task could not be run, please post it again later.";

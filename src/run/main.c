@@ -55,12 +55,14 @@ main(int argc, char **argv)
 	log_init("spoolgate-run", LOG_INFO);
 	if (check_descriptors() < 0)
 		return usage();
-	/* SIGTERM is a kill of the job and waits until the loop reads it; a terminal or a logger that goes away is nothing. */
+	/* SIGTERM is a kill of the job and waits until the loop reads it; a terminal or a logger that goes away is nothing; a limit
+	 * on the size of files is an error of the write that meets it. */
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGPIPE);
+	(void)sigaddset(&set, SIGXFSZ);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)umask(0027);
 	r = plan_receive(PLAN_PLAN_FD, &plan);

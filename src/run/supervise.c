@@ -113,8 +113,11 @@ make_result(const struct run *run, struct job_result *result)
 	result->peak_memory_bytes = run->usage.max_rss_bytes;
 	result->log_bytes = run->log.written;
 	result->stdout_bytes = run->out.written;
-	if (run->log.err < 0 || run->out.err < 0)
+	/* The log is for people; a standard output of its own is the job's answer, and half of one must not look like all of it. */
+	if (run->log.err < 0)
 		verdict_note(result, "the log is incomplete: it could not be written");
+	if (run->out.err < 0)
+		verdict_outputs_lost(result, "standard output could not be written", run->out.err);
 }
 
 static int

@@ -45,7 +45,8 @@ void verdict_judge(const struct run_facts *f, struct job_result *result);
 void verdict_outputs_over(struct job_result *result, const char *what);
 /* Adds to the message, verdict or no. */
 void verdict_note(struct job_result *result, const char *text);
-/* The outputs could not be proven or kept: err is the reason, negative. The verdict is lost, unless it was refused or killed. */
+/* The outputs (files, or a standard output of its own) could not be proven or kept: err is the reason, negative. The verdict is
+ * lost, unless it was refused or killed. */
 void verdict_outputs_lost(struct job_result *result, const char *what, int err);
 
 #endif

@@ -485,7 +485,7 @@ test_verdicts_have_their_words(void **state)
 	finished(s, VERDICT_OUT_OF_MEMORY, -1, NULL, 402,
 	    "{\"message\":\"The problem needs more memory than a task may use.\",\"status\":\"Exception\"}\n");
 	finished(s, VERDICT_LOST, -1, NULL, 402,
-	    "{\"message\":\"The task was lost in a crash of the host, please post it again.\",\"status\":\"Exception\"}\n");
+	    "{\"message\":\"The task or its result was lost, please post it again.\",\"status\":\"Exception\"}\n");
 	finished(s, VERDICT_PASSED, 0, NULL, 402, "{\"message\":\"The result is damaged.\",\"status\":\"Exception\"}\n");
 	finished(s, VERDICT_PASSED, 0, "{\"configs\":[],\"x\":nan}\n", 402,
 	    "{\"message\":\"The result is damaged.\",\"status\":\"Exception\"}\n");

@@ -324,6 +324,31 @@ test_stdout_apart_within_its_limit(void **state)
 	run_case_done(&c);
 }
 
+/* Half an answer must not pass for a whole one: a client would be given it as the result. */
+static void
+test_stdout_that_cannot_be_written_is_lost(void **state)
+{
+	struct rlimit small = { 0 };
+	struct run_case c;
+	struct job_result res = { 0 };
+
+	(void)state;
+	run_case_init(&c, kind, "head -c 100000 /dev/zero; echo done >&2");
+	c.plan->stdout_apart = true;
+	c.plan->limits.stdout_bytes = 1000000;
+	run_case_start(&c);
+	assert_return_code(prlimit(c.pid, RLIMIT_FSIZE, NULL, &small), errno);
+	small.rlim_cur = 32 * 1024;
+	assert_return_code(prlimit(c.pid, RLIMIT_FSIZE, &small, NULL), errno);
+	run_case_go(&c);
+	assert_int_equal(run_case_wait(&c), 0);
+	assert_return_code(result_load(c.job_fd, &res), 0);
+	assert_int_equal(res.verdict, VERDICT_LOST);
+	assert_non_null(strstr(res.message, "standard output"));
+	assert_text(&c, "log", "done\n");
+	run_case_done(&c);
+}
+
 static void
 test_more_output_than_allowed(void **state)
 {
@@ -613,6 +638,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_outlives_the_helper_after_the_start),
 	cmocka_unit_test(test_more_stdout_than_allowed),
 	cmocka_unit_test(test_stdout_apart_within_its_limit),
+	cmocka_unit_test(test_stdout_that_cannot_be_written_is_lost),
 	cmocka_unit_test(test_more_output_than_allowed),
 	cmocka_unit_test(test_file_size_limit),
 	cmocka_unit_test(test_refused_without_such_a_program),
