@@ -74,6 +74,8 @@ drop_connection(struct connection *c)
 		p = &(*p)->next;
 	*p = c->next;
 	s->n_connections--;
+	if (s->helper->submits)
+		submits_disconnected(s->helper->submits, c->serial);
 	for (size_t i = 0; i < CANCELS_MAX; i++)
 		if (c->cancels[i])
 			atomic_store(c->cancels[i], true);

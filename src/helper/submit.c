@@ -17,7 +17,6 @@
 
 enum {
 	TICKET_SECONDS = 60,
-	TICKETS_MAX = 4096,
 	UNDER_WAY_MAX = 512,	/* submissions between request and answer */
 	BACKLOG_MAX = 16 * 1024 * 1024,	/* bytes that wait for the journal */
 	DEADLINE_MAX_SECONDS = 60,
@@ -28,8 +27,11 @@ enum {
 	RETRY_DISK = 60,
 };
 
+/* Room for a body that is being read. A connection serves one request at a time and so has one at most: its next `may`
+ * replaces it, and it goes with the connection. Whoever asks and then sends nothing keeps nobody else out. */
 struct ticket {
 	char id[ID_SIZE];
+	uint64_t connection;
 	uint64_t bytes;
 	uint64_t until_mono_usec;
 	struct ticket *next;
@@ -116,6 +118,16 @@ drop_old_tickets(struct submits *s)
 	}
 }
 
+void
+submits_disconnected(struct submits *s, uint64_t connection)
+{
+	for (struct ticket **p = &s->tickets; *p; p = &(*p)->next)
+		if ((*p)->connection == connection) {
+			drop_ticket(s, p);
+			return;
+		}
+}
+
 /* Uses a ticket up; whether it held room for this many bytes. */
 static bool
 use_ticket(struct submits *s, const char *id, uint64_t bytes)
@@ -155,7 +167,7 @@ admit(struct submits *s, uint64_t bytes, const char **ret_reason, unsigned *ret_
 		*ret_retry = RETRY_QUEUE;
 		return -EAGAIN;
 	}
-	if (s->under_way >= UNDER_WAY_MAX || s->n_tickets >= TICKETS_MAX || coming > most || bytes > most - coming ||
+	if (s->under_way >= UNDER_WAY_MAX || coming > most || bytes > most - coming ||
 	    writer_backlog_bytes(h->writer) > BACKLOG_MAX) {
 		*ret_reason = "too much is coming in at once";
 		return -EAGAIN;
@@ -206,6 +218,7 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 		server_refuse(h, to, -EINVAL, "service, owner or bytes is wrong", 0);
 		return;
 	}
+	submits_disconnected(s, to.connection);
 	drop_old_tickets(s);
 	r = admit(s, bytes, &reason, &retry);
 	t = r < 0 ? NULL : calloc(1, sizeof *t);
@@ -215,6 +228,7 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 		return;
 	}
 	id_new(t->id);
+	t->connection = to.connection;
 	t->bytes = bytes;
 	t->until_mono_usec = clock_mono() + TICKET_SECONDS * USEC_PER_SEC;
 	t->next = s->tickets;

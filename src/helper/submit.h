@@ -10,5 +10,6 @@ struct submits *submits_free(struct submits *s);
 void submit_may(struct helper *h, struct message *m, struct reply_to to);
 void submit_request(struct helper *h, struct message *m, struct reply_to to);	/* takes descriptors out of m */
 size_t submits_under_way(const struct submits *s);
+void submits_disconnected(struct submits *s, uint64_t connection);	/* the room that `may` held for it is free again */
 
 #endif

@@ -23,7 +23,8 @@ static inline void free_client(struct client **c) { *c = client_free(*c); }
 unsigned client_retry_after(const struct client *c);
 const char *client_reason(const struct client *c);
 
-/* Whether a body of this many bytes would be taken now. Held for 60 s under the ticket, which the submission hands in.
+/* Whether a body of this many bytes would be taken now. Held for 60 s under the ticket, which the submission hands in, but not
+ * beyond this connection's next client_may or its end.
  * -EAGAIN: queue full; -EDQUOT: over a cap of this owner; -ENOSPC: disk reserve; -ESHUTDOWN: draining, or not accepting after a
  * failed flush; -EFBIG: more than the helper ever takes. */
 int client_may(struct client *c, const char *service, const char *owner, uint64_t bytes, char ret_ticket[ID_SIZE]);

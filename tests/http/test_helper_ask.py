@@ -135,12 +135,24 @@ def test_more_than_is_ever_taken_is_refused_before_it_comes(gate):
 
 def test_tickets_hold_bytes_against_each_other(make_stack):
     stack = make_stack(parts=("helper",), tools=jobs.TOOLS, conf={"helper": {"uploads_max": "1M"}})
-    with stack.helper() as gate:
+    with stack.helper() as gate, stack.helper() as other:
         ticket = may(gate, 700000)["ticket"]
-        refusal = may(gate, 700000)
+        refusal = may(other, 700000)
         assert jobs.error(refusal) == "EAGAIN" and refusal["retry_after"] > 0 and refusal["reason"]
         stack.wait_for_result(jobs.submit(gate, ticket=ticket))
-        assert may(gate, 700000)["ok"]
+        assert may(other, 700000)["ok"]
+
+
+def test_who_asks_and_sends_nothing_keeps_nobody_out(make_stack):
+    """As the gate where a body was no JSON: a connection holds one ticket, and none when it has gone."""
+    stack = make_stack(parts=("helper",), tools=jobs.TOOLS, conf={"helper": {"uploads_max": "1M", "queue_max": "2"}})
+    with stack.helper() as other:
+        with stack.helper() as gate:
+            for _ in range(5):
+                assert may(gate, 700000)["ok"]
+            assert jobs.error(may(other, 700000)) == "EAGAIN"
+        # The helper may not have seen the end of that connection yet.
+        machine.wait_for(lambda: may(other, 700000)["ok"], 10, "the ticket of a closed connection is given back")
 
 
 # Owners

@@ -299,14 +299,14 @@ def test_a_full_disk_takes_nothing(make_stack, small_disk):
 def test_the_reserve_is_kept(make_stack, small_disk):
     disk = small_disk(96 << 20)
     stack = make_stack(parts=("helper",), tools=jobs.TOOLS, spool=os.path.join(disk, "spool"), conf={"spool": {"disk_reserve": "40M"}})
-    with stack.helper() as gate:
+    with stack.helper() as first, stack.helper() as second:
         room = disks.room(disk)
 
-        def may(size):
+        def may(size, gate=first):
             return jobs.error(gate.ask({"op": "may", "service": "test", "owner": "test:user:one", "bytes": size}))
         assert may(room - (39 << 20)) == "ENOSPC"
         assert may(room - (48 << 20)) == ""
-        assert may(room - (48 << 20)) == "ENOSPC"	# the first one's room is held
+        assert may(room - (48 << 20), second) == "ENOSPC"	# the first one's room is held
 
 
 # Expiry
