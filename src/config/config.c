@@ -46,8 +46,8 @@ static const struct key {
 	{ "gate", "workers", KEY_COUNT, 0, 256, "0", NULL },
 	{ "gate", "threads", KEY_COUNT, 1, 256, "4", NULL },
 	{ "gate", "state", KEY_PATH, 0, 0, LOCALSTATEDIR "/lib/spoolgate/gate", NULL },
-	{ "gate", "waits_max", KEY_COUNT, 1, 100000, "1024", NULL },
-	{ "gate", "waits_owner_max", KEY_COUNT, 1, 100000, "32", NULL },
+	{ "gate", "waits_max", KEY_COUNT, 1, 4096, "1024", NULL },	/* CLIENT_WATCH_MAX */
+	{ "gate", "waits_owner_max", KEY_COUNT, 1, 4096, "32", NULL },
 	{ "gate", "drain", KEY_TIME, 0, 3600 * USEC_PER_SEC, "30s", NULL },
 	{ "stableconfigs", "enabled", KEY_BOOL, 0, 0, "yes", NULL },
 	{ "stableconfigs", "status_words", KEY_CHOICE, 0, 0, "documented", "documented|deployed" },

@@ -57,6 +57,7 @@ struct waiting {
 	struct client *helper;
 	int watched_fd;	/* the connection that epoll knows; -EBADF: none */
 	uint64_t retry_at, retry_usec;	/* when to reach for the helper again; 0: connected or nobody watches */
+	uint64_t connected_at;
 	uint64_t follow_at;	/* next look at the followed files */
 	bool told;	/* everybody was told of the draining */
 };
@@ -238,12 +239,11 @@ helper_lost(struct waiting *w, uint64_t now)
 	w->retry_at = now + w->retry_usec;
 }
 
-/* Subscribes to one id; what is missing while the helper is away is made up for by watch_all(). */
+/* Subscribes; what is missing while the helper is away is made up for by watch_all(). */
 static int
-watch(struct waiting *w, const char *id)
+watch(struct waiting *w, const char *const *ids, size_t n, uint64_t now)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = w };
-	const char *ids[] = { id };
 	int r;
 
 	if (!w->helper) {
@@ -251,11 +251,12 @@ watch(struct waiting *w, const char *id)
 		if (r < 0)
 			return r;
 	}
-	r = client_watch(w->helper, ids, 1);
+	r = client_watch(w->helper, ids, n);
 	if (r < 0)
 		return r;
 	if (w->watched_fd != client_fd(w->helper)) {
 		w->watched_fd = client_fd(w->helper);
+		w->connected_at = now;
 		if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->watched_fd, &e) < 0 && errno != EEXIST)
 			return -errno;
 	}
@@ -272,21 +273,20 @@ is_watched(const struct waiting *w, const struct wait *except, const char *id)
 	return false;
 }
 
-/* After the connection was made anew: all ids again. Then everybody looks, for changes were missed. */
+/* After the connection was lost: all ids again, in one message. Then everybody looks, for changes were missed. */
 static void
 watch_all(struct waiting *w, uint64_t now)
 {
-	int r = 0;
+	scoped(free_ptr) const char **ids = calloc(w->n_watched + 1, sizeof *ids);
+	size_t n = 0;
 
-	for (struct wait *i = w->waits; i && r >= 0; i = i->next)
+	for (const struct wait *i = w->waits; ids && i; i = i->next)
 		if (i->what.id[0])
-			r = watch(w, i->what.id);
-	if (r < 0) {
+			ids[n++] = i->what.id;
+	if (!ids || watch(w, ids, n, now) < 0)
 		helper_lost(w, now);
-	} else {
+	else
 		w->retry_at = 0;
-		w->retry_usec = 0;
-	}
 	for (struct wait *i = w->waits; i; i = i->next)
 		if (i->what.id[0])
 			fire(i, WAIT_LOOK);
@@ -303,8 +303,12 @@ on_helper(struct waiting *w, uint64_t now)
 			if (i->what.id[0] && (!id[0] || strcmp(id, i->what.id) == 0))
 				fire(i, WAIT_LOOK);
 	if (r < 0) {
+		/* One that served for a while is tried again at once, one that goes as soon as it comes with a growing pause. */
+		if (now - w->connected_at > RETRY_MAX_USEC)
+			w->retry_usec = 0;
 		helper_lost(w, now);
-		w->retry_at = now;	/* it has only just gone: try at once, then with a growing pause */
+		if (w->retry_usec == RETRY_MIN_USEC)
+			w->retry_at = now;
 	}
 }
 
@@ -315,6 +319,7 @@ begin_wait(struct waiting *w, struct wait *wait, uint64_t now)
 {
 	struct epoll_event e = { .events = EPOLLRDHUP, .data.ptr = wait };
 	bool first = wait->what.id[0] && !is_watched(w, NULL, wait->what.id);
+	const char *ids[] = { wait->what.id };
 	struct stat st;
 
 	wait->prev = NULL;
@@ -335,7 +340,7 @@ begin_wait(struct waiting *w, struct wait *wait, uint64_t now)
 		wait_over(wait, true);
 		return;
 	}
-	if (first && w->retry_at == 0 && watch(w, wait->what.id) < 0)
+	if (first && w->retry_at == 0 && watch(w, ids, 1, now) < 0)
 		helper_lost(w, now);
 	fire(wait, WAIT_LOOK);
 }

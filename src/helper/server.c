@@ -16,10 +16,10 @@
 #include "helper/resume.h"
 #include "helper/server.h"
 #include "helper/submit.h"
+#include "proto/client.h"
 
 enum {
 	CONNECTIONS_MAX = 1024,
-	WATCHES_MAX = 4096,	/* ids of one connection */
 	CANCELS_MAX = 64,	/* submissions under way of one connection */
 };
 
@@ -220,7 +220,7 @@ on_watch(struct helper *h, struct message *m, struct reply_to to)
 		return;
 	}
 	merged = merge_watches(c, array, &n);
-	if (!merged || n > WATCHES_MAX) {
+	if (!merged || n > CLIENT_WATCH_MAX) {
 		free(merged);
 		server_refuse(h, to, merged ? -EDQUOT : -ENOMEM, "too many subscriptions", 0);
 		return;

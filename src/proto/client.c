@@ -103,7 +103,7 @@ exchange(struct client *c, json_object *request, const int *fds, size_t n_fds, j
 		return -ENOMEM;
 	r = message_send(c->fd, request, fds, n_fds);
 	if (r < 0)
-		return r;
+		return r == -EAGAIN ? -ETIMEDOUT : r;
 	for (;;) {
 		scoped(message_done) struct message m = MESSAGE_INIT;
 		uint64_t now = clock_mono();
@@ -128,34 +128,35 @@ exchange(struct client *c, json_object *request, const int *fds, size_t n_fds, j
 }
 
 static int
-say_hello(struct client *c)
+format_hello(const struct client *c, json_object **ret)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
-	scoped(put_json) json_object *request = NULL;
 	json_object *versions = json_object_new_array();
-	int r;
 
 	if (versions)
 		json_object_array_add(versions, json_object_new_int(PROTO_VERSION));
 	jsonw_string(&w, "op", "hello");
 	jsonw_string(&w, "program", c->program);
 	jsonw_add(&w, "versions", versions);
-	r = jsonw_finish(&w, &request);
-	return r < 0 ? r : exchange(c, request, NULL, 0, NULL);
+	return jsonw_finish(&w, ret);
 }
 
 static int
 ensure_connected(struct client *c)
 {
+	scoped(put_json) json_object *hello = NULL;
 	int r;
 
 	if (c->fd >= 0)
 		return 0;
-	c->fd = message_connect(c->path);
+	r = format_hello(c, &hello);
+	if (r < 0)
+		return r;
+	c->fd = message_connect(c->path, false);
 	if (c->fd < 0)
-		return c->fd;
+		return c->fd == -EAGAIN ? -ETIMEDOUT : c->fd;
 	c->number = 0;
-	r = say_hello(c);
+	r = exchange(c, hello, NULL, 0, NULL);
 	if (r < 0)
 		close_fd(&c->fd);
 	return r;
@@ -347,6 +348,39 @@ client_queue(struct client *c, struct queue_summary *ret)
 	return 0;
 }
 
+/* Sends a request whose answer client_event() will meet. Never waits: a peer that does not read has lost us. */
+static int
+send_only(struct client *c, json_object *request)
+{
+	int r = 0;
+
+	if (json_object_object_add(request, "n", json_object_new_int64(++c->number)) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = message_send(c->fd, request, NULL, 0);
+	if (r < 0)
+		close_fd(&c->fd);
+	return r;
+}
+
+static int
+ensure_subscribing(struct client *c)
+{
+	scoped(put_json) json_object *hello = NULL;
+	int r;
+
+	if (c->fd >= 0)
+		return 0;
+	r = format_hello(c, &hello);
+	if (r < 0)
+		return r;
+	c->fd = message_connect(c->path, true);
+	if (c->fd < 0)
+		return c->fd;
+	c->number = 0;
+	return send_only(c, hello);
+}
+
 static int
 call_ids(struct client *c, const char *op, const char *const *ids, size_t n)
 {
@@ -363,17 +397,9 @@ call_ids(struct client *c, const char *op, const char *const *ids, size_t n)
 	jsonw_string(&w, "op", op);
 	jsonw_add(&w, "ids", array);
 	r = jsonw_finish(&w, &request);
-	if (r < 0)
-		return r;
-	/* On this connection answers and events mix: nobody waits for the answer, client_event passes it over. */
-	r = ensure_connected(c);
-	if (r < 0)
-		return r;
-	json_object_object_add(request, "n", json_object_new_int64(++c->number));
-	r = message_send(c->fd, request, NULL, 0);
-	if (r < 0)
-		close_fd(&c->fd);
-	return r;
+	if (r == 0)
+		r = ensure_subscribing(c);
+	return r < 0 ? r : send_only(c, request);
 }
 
 int
@@ -393,10 +419,10 @@ client_event(struct client *c, char ret_id[ID_SIZE])
 {
 	for (;;) {
 		scoped(message_done) struct message m = MESSAGE_INIT;
-		const char *event, *id;
-		int r;
-
 		struct pollfd p = { .fd = c->fd, .events = POLLIN };
+		const char *event, *id;
+		bool ok;
+		int r;
 
 		if (c->fd < 0)
 			return -ENOTCONN;
@@ -408,6 +434,10 @@ client_event(struct client *c, char ret_id[ID_SIZE])
 		if (r <= 0) {
 			close_fd(&c->fd);
 			return r < 0 ? r : -ECONNRESET;
+		}
+		if (json_get_bool(m.body, "ok", &ok) == 0 && !ok) {	/* what it does not tell us about we must not wait for */
+			close_fd(&c->fd);
+			return take_refusal(c, m.body);
 		}
 		if (json_get_string(m.body, "event", &event) < 0)
 			continue;

@@ -64,9 +64,11 @@ int client_queue(struct client *c, struct queue_summary *ret);
 /* Requests without arguments: "drain", "resume", "reload", "restart". The answer's object is *ret_reply where not NULL. */
 int client_command(struct client *c, const char *op, json_object **ret_reply);
 
-/* Subscriptions, for a client of their own: after client_watch the connection carries events. client_fd is what to poll;
- * client_event takes one event without blocking: 1: *ret_id changed ("" : resync, look at all of them again), 0: nothing
- * there; a negative errno: the connection is lost, watch anew. */
+/* Subscriptions, for a client of their own: after client_watch the connection carries events. Nothing of this ever blocks, whatever
+ * the helper does: client_watch and client_unwatch only send (at most CLIENT_WATCH_MAX ids on one connection), -EAGAIN where
+ * the helper does not read. client_fd is what to poll; client_event takes one event: 1: *ret_id changed ("" : resync, look at all of
+ * them again), 0: nothing there; a negative errno: the connection is lost, or a subscription was refused: watch anew. */
+enum { CLIENT_WATCH_MAX = 4096 };
 int client_watch(struct client *c, const char *const *ids, size_t n);
 int client_unwatch(struct client *c, const char *const *ids, size_t n);
 int client_fd(const struct client *c);

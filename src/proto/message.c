@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "basic/clock.h"
@@ -62,8 +63,8 @@ message_listen(const char *path, mode_t mode, gid_t gid)
 
 	if (r < 0)
 		return r;
-	probe = message_connect(path);
-	if (probe >= 0)
+	probe = message_connect(path, true);
+	if (probe >= 0 || probe == -EAGAIN)
 		return -EADDRINUSE;
 	if (probe == -ECONNREFUSED && unlink(path) < 0 && errno != ENOENT)
 		return -errno;
@@ -85,8 +86,9 @@ message_listen(const char *path, mode_t mode, gid_t gid)
 }
 
 int
-message_connect(const char *path)
+message_connect(const char *path, bool no_wait)
 {
+	static const struct timeval limit = { .tv_sec = MESSAGE_SEND_SEC };
 	scoped(close_fd) int fd = -EBADF;
 	struct sockaddr_un address;
 	socklen_t len = 0;
@@ -97,6 +99,9 @@ message_connect(const char *path)
 	fd = new_socket();
 	if (fd < 0)
 		return fd;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);	/* for connect(2) too */
+	if (no_wait && (r = set_nonblock(fd, true)) < 0)
+		return r;
 	do
 		r = connect(fd, (const struct sockaddr *)&address, len) < 0 ? -errno : 0;
 	while (r == -EINTR);

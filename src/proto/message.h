@@ -4,6 +4,7 @@
 #define SPOOLGATE_MESSAGE_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -24,7 +25,10 @@ void message_done(struct message *m);	/* frees the body, closes the descriptors;
 /* A listening socket at path (an old one there is replaced when nobody listens on it: -EADDRINUSE otherwise), mode and group
  * exact. -ENAMETOOLONG over 107 bytes. */
 int message_listen(const char *path, mode_t mode, gid_t gid);
-int message_connect(const char *path);
+/* Connects; the descriptor blocks, but no send for longer than MESSAGE_SEND_SEC (-EAGAIN). With no_wait it is non-blocking, and
+ * -EAGAIN where a listener that hangs has no room for another connection. */
+enum { MESSAGE_SEND_SEC = 30 };
+int message_connect(const char *path, bool no_wait);
 
 /* Sends one packet. Descriptors stay the caller's. -EMSGSIZE: over MESSAGE_MAX; -EAGAIN: a non-blocking peer's buffer is full;
  * -EPIPE: it has gone (no signal). */

@@ -405,6 +405,25 @@ test_without_a_helper_waits_still_see_the_end(void **state)
 	expect(fd, 200, "finished");
 }
 
+/* The helper is there and says nothing: nobody else may wait for it. */
+static void
+test_a_helper_that_hangs_holds_nobody_up(void **state)
+{
+	struct scene *s = *state;
+	int listen_fd, fd;
+
+	fake_helper_free(s->helper);
+	s->helper = NULL;
+	listen_fd = message_listen(s->rig.helper_path, 0600, (gid_t)-1);
+	assert_true(listen_fd >= 0);
+	fd = ask(s, "/wait/" RIG_ID);
+	await_waits(s, 1);
+	expect(ask(s, "/wait/x?for=1"), 200, "not yet");
+	(void)close(fd);
+	await_waits(s, 0);
+	(void)close(listen_fd);
+}
+
 int
 main(void)
 {
@@ -419,6 +438,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_draining_tells_everybody_and_waits_for_who_stays, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_helper_that_goes_and_comes_back, begin, end),
 		cmocka_unit_test_setup_teardown(test_without_a_helper_waits_still_see_the_end, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_helper_that_hangs_holds_nobody_up, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
