@@ -21,7 +21,6 @@ LOGS = BUILDS / "log"
 CI = os.environ.get("CI", "") not in ("", "0", "false")
 PR_SET_CHILD_SUBREAPER = 36
 STAGE_SECONDS = 1200
-VALGRIND = "valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite"
 
 
 class Count:
@@ -94,11 +93,11 @@ def configured(count, name, flags, compiler="gcc"):
     return folder
 
 
-def make_check(count, name, folder, *variables):
-    """`make check`, counted by test functions where a program is cmocka's and by program otherwise."""
+def make_check(count, name, folder, target="check"):
+    """`make check` or one of its kind, counted by test functions where a program is cmocka's and by program otherwise."""
     for old in folder.rglob("*.trs"):
         old.unlink()
-    status = run(name, ["make", "-k", f"-j{os.cpu_count()}", "check", *variables], cwd=folder)
+    status = run(name, ["make", "-k", f"-j{os.cpu_count()}", target], cwd=folder)
     programs = 0
     for trs in sorted(folder.rglob("*.trs")):
         results = re.findall(r"^:test-result: (\w+)", trs.read_text(errors="replace"), re.M)
@@ -114,8 +113,8 @@ def make_check(count, name, folder, *variables):
                 count.skip(f"{title}: {skipped}: {'cannot:' if 'cannot:' in log else ''}")
         else:
             failed = set(re.findall(r"^\[  FAILED  \] (\w+)$", log, re.M)) or {""}
-            for function in sorted(failed):
-                count.fail(f"{title} {function}\n{log[-3000:]}")
+            for number, function in enumerate(sorted(failed)):
+                count.fail(f"{title} {function}" + (f"\n{log[-3000:]}" if number == 0 else ""))
     if status != 0 and not any(words.startswith(f"FAILED {name}:") for words in count.words):
         count.fail(f"{name}: make check (status {status})\n{tail(name)}")
     if status == 0 and not programs:
@@ -166,7 +165,7 @@ def stage_gcc(count):
 def stage_valgrind(count):
     folder = configured(count, "gcc", ["--enable-werror"])
     if folder:
-        make_check(count, "valgrind", folder, "TESTS=$(UNIT_TESTS)", f"LOG_COMPILER={VALGRIND}")
+        make_check(count, "valgrind", folder, "check-valgrind")
 
 
 def stage_running(count):
