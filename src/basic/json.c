@@ -169,6 +169,23 @@ jsonw_null(struct jsonw *w, const char *key)
 	add(w, key, NULL);
 }
 
+void
+jsonw_strings(struct jsonw *w, const char *key, char *const *list)
+{
+	json_object *array = json_object_new_array();
+
+	for (; array && list && *list; list++) {
+		json_object *item = json_object_new_string(*list);
+
+		if (!item || json_object_array_add(array, item) < 0) {
+			json_object_put(item);
+			json_object_put(array);
+			array = NULL;
+		}
+	}
+	jsonw_add(w, key, array);
+}
+
 int
 jsonw_finish(struct jsonw *w, json_object **ret)
 {

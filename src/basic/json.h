@@ -61,6 +61,7 @@ void jsonw_string(struct jsonw *w, const char *key, const char *val);	/* val NUL
 void jsonw_int(struct jsonw *w, const char *key, int64_t val);
 void jsonw_bool(struct jsonw *w, const char *key, bool val);
 void jsonw_null(struct jsonw *w, const char *key);
+void jsonw_strings(struct jsonw *w, const char *key, char *const *list);	/* an array; list ends with NULL, or is NULL: [] */
 int jsonw_finish(struct jsonw *w, json_object **ret);
 
 /* The text as we store and send it: members in the order they were added, no blanks, "/" not escaped, UTF-8 as it is. The

@@ -45,23 +45,6 @@ plan_free(struct plan *p)
 	return NULL;
 }
 
-static json_object *
-list_format(char *const *list)
-{
-	json_object *array = json_object_new_array();
-
-	for (; array && list && *list; list++) {
-		json_object *item = json_object_new_string(*list);
-
-		if (!item || json_object_array_add(array, item) < 0) {
-			json_object_put(item);
-			json_object_put(array);
-			return NULL;
-		}
-	}
-	return array;
-}
-
 static int
 list_parse(json_object *obj, const char *name, char ***ret)
 {
@@ -108,10 +91,10 @@ plan_format(const struct plan *p, char **ret_text, size_t *ret_len)
 	jsonw_int(&w, "attempt", p->attempt);
 	jsonw_string(&w, "mode", p->mode == PLAN_FINISH ? "finish" : "run");
 	jsonw_string(&w, "jail", p->jail == JAIL_NONE ? "none" : "bwrap");
-	jsonw_add(&w, "argv", list_format(p->argv));
-	jsonw_add(&w, "env", list_format(p->env));
-	jsonw_add(&w, "folders", list_format(p->folders));
-	jsonw_add(&w, "inputs", list_format(p->inputs));
+	jsonw_strings(&w, "argv", p->argv);
+	jsonw_strings(&w, "env", p->env);
+	jsonw_strings(&w, "folders", p->folders);
+	jsonw_strings(&w, "inputs", p->inputs);
 	if (p->live)
 		jsonw_string(&w, "live", p->live);
 	jsonw_bool(&w, "stdout_apart", p->stdout_apart);

@@ -9,52 +9,6 @@
 #include "spool/job.h"
 
 static json_object *
-format_strings(char *const *list)
-{
-	json_object *array = json_object_new_array();
-
-	for (; array && list && *list; list++) {
-		json_object *item = json_object_new_string(*list);
-
-		if (!item || json_object_array_add(array, item) < 0) {
-			json_object_put(item);
-			json_object_put(array);
-			return NULL;
-		}
-	}
-	return array;
-}
-
-static json_object *
-format_input(const struct job_input *input)
-{
-	scoped(jsonw_done) struct jsonw w = jsonw_new();
-	json_object *obj = NULL;
-
-	jsonw_string(&w, "name", input->name);
-	jsonw_int(&w, "size", (int64_t)input->size);
-	jsonw_string(&w, "sha256", input->sha256);
-	return jsonw_finish(&w, &obj) < 0 ? NULL : obj;
-}
-
-static json_object *
-format_inputs(const struct job *job)
-{
-	json_object *array = json_object_new_array();
-
-	for (size_t i = 0; array && i < job->n_inputs; i++) {
-		json_object *item = format_input(&job->inputs[i]);
-
-		if (!item || json_object_array_add(array, item) < 0) {
-			json_object_put(item);
-			json_object_put(array);
-			return NULL;
-		}
-	}
-	return array;
-}
-
-static json_object *
 format_usage(const struct job_result *result)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
@@ -85,9 +39,11 @@ receipt_format(const struct plan *plan, const struct job *job, const struct job_
     json_object **ret)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
-	json_object *limits = NULL;
+	scoped(put_json) json_object *limits = NULL, *inputs = NULL;
 	int r = limits_format(&plan->limits, &limits);
 
+	if (r == 0)
+		r = job_inputs_format(job, &inputs);
 	if (r < 0)
 		return r;
 	jsonw_int(&w, "v", RECORD_VERSION);
@@ -96,10 +52,10 @@ receipt_format(const struct plan *plan, const struct job *job, const struct job_
 	jsonw_int(&w, "attempt", plan->attempt);
 	jsonw_string(&w, "service", job->service);
 	jsonw_string(&w, "tool", job->tool);
-	jsonw_add(&w, "argv", format_strings(plan->argv));
+	jsonw_strings(&w, "argv", plan->argv);
 	jsonw_string(&w, "jail", plan->jail == JAIL_BWRAP ? "bwrap" : "none");
-	jsonw_add(&w, "limits", limits);
-	jsonw_add(&w, "inputs", format_inputs(job));
+	jsonw_add(&w, "limits", take_ptr(limits));
+	jsonw_add(&w, "inputs", take_ptr(inputs));
 	jsonw_string(&w, "verdict", verdict_name(result->verdict));
 	jsonw_int(&w, "exit_code", result->exit_code);
 	jsonw_int(&w, "signal", result->signal);

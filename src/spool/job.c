@@ -136,8 +136,8 @@ limits_parse(json_object *obj, struct limits *ret)
 	return 0;
 }
 
-static int
-inputs_format(const struct job *job, json_object **ret)
+int
+job_inputs_format(const struct job *job, json_object **ret)
 {
 	scoped(put_json) json_object *list = json_object_new_array_ext(INPUTS_MAX);
 
@@ -164,25 +164,6 @@ inputs_format(const struct job *job, json_object **ret)
 }
 
 static int
-argv_format(char *const *argv, json_object **ret)
-{
-	scoped(put_json) json_object *list = json_object_new_array();
-
-	if (!list)
-		return -ENOMEM;
-	for (; *argv; argv++) {
-		json_object *arg = json_object_new_string(*argv);
-
-		if (!arg || json_object_array_add(list, arg) < 0) {
-			json_object_put(arg);
-			return -ENOMEM;
-		}
-	}
-	*ret = take_ptr(list);
-	return 0;
-}
-
-static int
 note_check(json_object *note)
 {
 	scoped(free_ptr) char *text = NULL;
@@ -198,7 +179,7 @@ int
 job_format(const struct job *job, char **ret_text, size_t *ret_len)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
-	scoped(put_json) json_object *argv = NULL, *inputs = NULL, *limits = NULL;
+	scoped(put_json) json_object *inputs = NULL, *limits = NULL;
 	scoped(free_ptr) char *text = NULL;
 	size_t len = 0;
 	int r = 0;
@@ -207,9 +188,7 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 		return -EINVAL;
 	r = note_check(job->note);
 	if (r >= 0)
-		r = argv_format(job->argv, &argv);
-	if (r >= 0)
-		r = inputs_format(job, &inputs);
+		r = job_inputs_format(job, &inputs);
 	if (r >= 0)
 		r = limits_format(&job->limits, &limits);
 	if (r < 0)
@@ -220,7 +199,7 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 	jsonw_string(&w, "tool", job->tool);
 	jsonw_string(&w, "owner", job->owner);
 	jsonw_uint(&w, "accepted_usec", job->accepted_usec);
-	jsonw_add(&w, "argv", take_ptr(argv));
+	jsonw_strings(&w, "argv", job->argv);
 	jsonw_add(&w, "inputs", take_ptr(inputs));
 	jsonw_add(&w, "limits", take_ptr(limits));
 	jsonw_uint(&w, "kill_grace_usec", job->kill_grace_usec);

@@ -64,6 +64,7 @@ bool input_name_valid(const char *name);
 
 /* limits as a JSON object, all members, names as in the struct; shared with the plan of a run. */
 int limits_format(const struct limits *l, json_object **ret);
+int job_inputs_format(const struct job *job, json_object **ret);	/* [{"name":...,"size":...,"sha256":...}] */
 int limits_parse(json_object *obj, struct limits *ret);
 
 #endif
