@@ -132,6 +132,21 @@ make_dir_at(int dir_fd, const char *name, mode_t mode, gid_t gid)
 	return take_fd(fd);
 }
 
+int
+make_file_at(int dir_fd, const char *name, mode_t mode, gid_t gid)
+{
+	scoped(close_fd) int fd = -EBADF;
+
+	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) < 0)
+		return -errno;
+	return fchmod(fd, mode) < 0 ? -errno : take_fd(fd);
+}
+
 /* Takes fd over: back it comes if it is a regular file. */
 static int
 check_regular(int fd_, off_t *ret_size)
@@ -159,8 +174,8 @@ open_regular_at(int dir_fd, const char *name, off_t *ret_size)
 }
 
 /* RESOLVE_BENEATH alone permits a ".." that stays below. */
-static bool
-has_dot_dot(const char *path)
+bool
+path_has_dot_dot(const char *path)
 {
 	while (*path) {
 		size_t n = strcspn(path, "/");
@@ -238,7 +253,7 @@ open_beneath(int dir_fd, const char *path, int flags)
 	};
 	long fd = 0;
 
-	if (has_dot_dot(path))
+	if (path_has_dot_dot(path))
 		return -EXDEV;
 	fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
 	if (fd < 0)

@@ -20,6 +20,8 @@ ssize_t pread_full(int fd, void *buf, size_t len, off_t offset);
 int open_dir_at(int dir_fd, const char *name);
 /* Makes name (ok if it is there) and opens it; mode is set exactly, whatever the umask. gid (gid_t)-1: as inherited. */
 int make_dir_at(int dir_fd, const char *name, mode_t mode, gid_t gid);
+/* A new empty file for writing, in the place of what bears this name (no folder); mode and gid as make_dir_at. */
+int make_file_at(int dir_fd, const char *name, mode_t mode, gid_t gid);
 /* A file somebody else may have placed: never follows a link, never blocks on a FIFO, refuses what is no regular file
  * with -EINVAL (a link with -ELOOP). ret_size may be NULL. Returns the descriptor. */
 int open_regular_at(int dir_fd, const char *name, off_t *ret_size);
@@ -27,6 +29,8 @@ int open_regular_at(int dir_fd, const char *name, off_t *ret_size);
  * RESOLVE_NO_SYMLINKS of openat2(2). -EXDEV or -ELOOP where one is. */
 int open_regular_beneath(int dir_fd, const char *path, off_t *ret_size);
 int open_dir_beneath(int dir_fd, const char *path);
+/* Whether a component of it is "..". */
+bool path_has_dot_dot(const char *path);
 
 /* Reads a whole regular file of at most max bytes, opened as open_regular_at does. The caller frees *ret_data, which has
  * a NUL behind it. -EFBIG over max; -ENOENT; ... */

@@ -223,6 +223,8 @@ exchange_end(struct exchange *x)
 	if (x->res.status == 0 || x->res.err < 0) {
 		log_error("%s: no answer was made: %s", x->req.id, strerror(x->res.err < 0 ? -x->res.err : EINVAL));
 		exchange_fail(x, 500, "Internal error.");
+		if (x->res.status == 0)	/* not even for that is there memory */
+			response_empty(&x->res, 500);
 	}
 	if (x->service->finish)
 		x->service->finish(x);

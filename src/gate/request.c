@@ -42,15 +42,6 @@ static const char *const param_names[N_PARAMS] = {
 	[PARAM_ORIGIN] = "HTTP_ORIGIN",
 };
 
-const char *
-method_name(enum method m)
-{
-	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-		if (methods[i].method == m)
-			return methods[i].name;
-	return "OTHER";
-}
-
 static enum method
 method_parse(const char *text)
 {

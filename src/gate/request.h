@@ -71,6 +71,4 @@ bool media_type_is_json(const char *content_type);
 enum { ADDRESS_NAME_SIZE = 64 };
 void address_name(const char *remote_addr, char ret_name[ADDRESS_NAME_SIZE]);
 
-const char *method_name(enum method m);
-
 #endif

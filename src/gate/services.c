@@ -1,6 +1,5 @@
 #include "config.h"
 
-
 #include "gate/service.h"
 
 const struct service *const services[] = {

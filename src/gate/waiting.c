@@ -59,7 +59,6 @@ struct waiting {
 	uint64_t retry_at, retry_usec;	/* when to reach for the helper again; 0: connected or nobody watches */
 	uint64_t connected_at;
 	uint64_t follow_at;	/* next look at the followed files */
-	bool told;	/* everybody was told of the draining */
 };
 
 /* Places. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "basic/fd.h"
 #include "basic/strbuf.h"
 #include "run/bwrap.h"
 
@@ -91,26 +92,10 @@ system_view(struct strbuf *s)
 	option(s, "/etc/group");
 }
 
-static bool
-has_component(const char *path, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *at = path; *at;) {
-		size_t n = strcspn(at, "/");
-
-		if (n == len && memcmp(at, name, n) == 0)
-			return true;
-		at += n;
-		at += strspn(at, "/");
-	}
-	return false;
-}
-
 static int
 folder(struct strbuf *s, const char *path)
 {
-	if (path[0] != '/' || path[strspn(path, "/")] == '\0' || has_component(path, ".."))
+	if (path[0] != '/' || path[strspn(path, "/")] == '\0' || path_has_dot_dot(path))
 		return -EINVAL;
 	if (strncmp(path, "/usr/", 5) != 0 && strcmp(path, "/usr") != 0)
 		option3(s, "--ro-bind", path, path);

@@ -47,14 +47,8 @@ manifest_open(struct manifest_writer *m, int job_fd, gid_t gid)
 	m->hash = sha256_new();
 	if (!m->hash)
 		return -ENOMEM;
-	if (unlinkat(job_fd, "manifest", 0) < 0 && errno != ENOENT)
-		return -errno;
-	m->fd = openat(job_fd, "manifest", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (m->fd < 0)
-		return -errno;
-	if (gid != (gid_t)-1 && fchown(m->fd, (uid_t)-1, gid) < 0)
-		return -errno;
-	return fchmod(m->fd, 0640) < 0 ? -errno : 0;
+	m->fd = make_file_at(job_fd, "manifest", 0640, gid);
+	return m->fd < 0 ? m->fd : 0;
 }
 
 static int

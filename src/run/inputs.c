@@ -1,8 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
@@ -28,16 +26,14 @@ copy_one(int in_fd, int work_fd, const char *name, gid_t gid, uint64_t *total)
 	from = open_regular_at(in_fd, name, NULL);
 	if (from < 0)
 		return from;
-	to = openat(work_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	to = make_file_at(work_fd, name, 0640, gid);
 	if (to < 0)
-		return -errno;
+		return to;
 	n = copy_bytes(from, to, -1);
 	if (n < 0)
 		return (int)n;
 	*total += (uint64_t)n;
-	if (gid != (gid_t)-1 && fchown(to, (uid_t)-1, gid) < 0)
-		return -errno;
-	return fchmod(to, 0640) < 0 ? -errno : 0;
+	return 0;
 }
 
 int

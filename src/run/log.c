@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,27 +12,10 @@
 #include "basic/scoped.h"
 #include "run/log.h"
 
-static int
-open_fresh(int job_fd, const char *name, gid_t gid)
-{
-	scoped(close_fd) int fd = -EBADF;
-
-	if (unlinkat(job_fd, name, 0) < 0 && errno != ENOENT)
-		return -errno;
-	fd = openat(job_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) < 0)
-		return -errno;
-	if (fchmod(fd, 0640) < 0)
-		return -errno;
-	return take_fd(fd);
-}
-
 int
 run_log_open_plain(struct run_log *l, int job_fd, const char *name, uint64_t cap, gid_t gid)
 {
-	int fd = open_fresh(job_fd, name, gid);
+	int fd = make_file_at(job_fd, name, 0640, gid);
 
 	if (fd < 0)
 		return fd;

@@ -333,6 +333,27 @@ test_set_nonblock_and_cloexec_switch_both_ways(void **state)
 	assert_int_equal(set_cloexec(-EBADF, true), -EBADF);
 }
 
+static void
+test_make_file_at_replaces_what_was_there(void **state)
+{
+	struct temp_dir *dir = *state;
+	scoped(close_fd) int fd = -EBADF;
+	struct stat st = { 0 };
+
+	make_file(dir->fd, "victim", "stays");
+	assert_return_code(symlinkat("victim", dir->fd, "new"), errno);
+	fd = make_file_at(dir->fd, "new", 0640, (gid_t)-1);
+	assert_true(fd >= 0);
+	assert_cloexec(fd);
+	assert_int_equal(write_all(fd, "x", 1), 0);
+	assert_return_code(fstatat(dir->fd, "new", &st, AT_SYMLINK_NOFOLLOW), errno);
+	assert_true(S_ISREG(st.st_mode) && (st.st_mode & 07777) == 0640 && st.st_size == 1);
+	assert_return_code(fstatat(dir->fd, "victim", &st, AT_SYMLINK_NOFOLLOW), errno);
+	assert_int_equal(st.st_size, 5);
+	assert_return_code(mkdirat(dir->fd, "folder", 0700), errno);
+	assert_int_equal(make_file_at(dir->fd, "folder", 0640, (gid_t)-1), -EISDIR);
+}
+
 int
 main(void)
 {
@@ -341,6 +362,7 @@ main(void)
 		cmocka_unit_test(test_pwrite_and_pread_leave_the_position),
 		TEMP_DIR_TEST(test_open_dir_at_follows_no_link),
 		TEMP_DIR_TEST(test_make_dir_at_sets_the_mode_exactly),
+		TEMP_DIR_TEST(test_make_file_at_replaces_what_was_there),
 		TEMP_DIR_TEST(test_open_regular_at_refuses_everything_else),
 		TEMP_DIR_TEST(test_open_beneath_leaves_by_no_path),
 		TEMP_DIR_TEST(test_open_beneath_takes_names_that_only_look_like_dots),
