@@ -99,7 +99,8 @@ def make_run(state, old):
     if len(os.fsencode(os.path.join(run, LONGEST_SOCKET))) > SOCKET_PATH_MAX:
         run = old if old and os.path.isdir(old) and os.stat(old).st_uid == os.getuid() else \
             tempfile.mkdtemp(prefix="spoolgate-", dir="/run" if os.getuid() == 0 else "/tmp")
-    own_folder(run, accounts.Account("", os.getuid(), os.getgid(), ()), 0o711)
+    # Nobody but the user comes near an ordinary user's sockets; root's are for several accounts.
+    own_folder(run, accounts.Account("", os.getuid(), os.getgid(), ()), 0o711 if os.getuid() == 0 else 0o700)
     own_folder(os.path.join(run, "helper"), accounts.helper(), 0o711)
     return run
 
