@@ -257,10 +257,16 @@ incoming_sweep(const struct spool *s)
 	return each_name(s->incoming_fd, sweep_one, &copy);
 }
 
+struct removal {
+	int count;
+	int err;	/* the first */
+};
+
+/* What cannot be removed does not keep what lies behind it. */
 static int
 remove_one(int dir_fd, const char *name, void *ctx)
 {
-	int *count = ctx;
+	struct removal *m = ctx;
 	scoped(close_fd) int fd = open_dir_at(dir_fd, name);
 	int r = 0;
 
@@ -270,17 +276,21 @@ remove_one(int dir_fd, const char *name, void *ctx)
 		(void)unlinkat(fd, FILE_STATE, 0);
 	r = remove_tree_at(dir_fd, name);
 	if (r >= 0)
-		(*count)++;
-	return r;
+		m->count++;
+	else if (m->err == 0)
+		m->err = r;
+	return 0;
 }
 
 int
 trash_empty(const struct spool *s, int all)
 {
-	int count = 0;
-	int r = each_name(s->trash_fd, remove_one, &count);
+	struct removal m = { 0, 0 };
+	int r = each_name(s->trash_fd, remove_one, &m);
 
 	if (r >= 0 && all)
-		r = each_name(s->incoming_fd, remove_one, &count);
-	return r < 0 ? r : count;
+		r = each_name(s->incoming_fd, remove_one, &m);
+	if (r >= 0)
+		r = m.err;
+	return r < 0 ? r : m.count;
 }

@@ -43,8 +43,8 @@ int accept_drop_work(const struct spool *s, const char *id);
  * it is gone already. */
 int accept_forget(const struct spool *s, const char *id);
 /* Empties trash/. For a thread of its own. all = 1: incoming/ too, which is right only while nobody accepts (at a start-up use
- * incoming_sweep). Returns the number of folders removed. A reader that still has a folder of trash/ open finds it finished
- * or gone, never running again. */
+ * incoming_sweep). Returns the number of folders removed, or the first error, having removed what it could. A reader that
+ * still has a folder of trash/ open finds it finished or gone, never running again. */
 int trash_empty(const struct spool *s, int all);
 
 #endif
