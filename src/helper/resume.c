@@ -32,6 +32,8 @@ renew_journal(struct task *task)
 	r->result = spool_sync(h->spool);
 	if (r->result == 0)
 		r->result = redo_renew(h->spool, r->redo_bytes, &r->redo);
+	if (r->result == 0)
+		r->result = redo_flush(r->redo);	/* says whether its name is flushed too */
 	/* What was left for a record of which nobody knew whether it is there. */
 	if (r->result == 0)
 		(void)incoming_sweep(h->spool);
@@ -43,13 +45,16 @@ renewed(struct task *task)
 	struct resume *r = task_owner(task, struct resume, task);
 	struct helper *h = r->helper;
 
-	if (r->result < 0) {
+	if (r->redo) {
+		(void)redo_free(writer_replace(h->writer, r->redo));
+		h->redo = r->redo;
+	} else {
 		(void)writer_replace(h->writer, NULL);
+	}
+	if (r->result < 0) {
 		log_error("resume: %s", strerror(-r->result));
 		server_refuse(h, r->to, r->result, "the spool cannot be flushed", 0);
 	} else {
-		(void)redo_free(writer_replace(h->writer, r->redo));
-		h->redo = r->redo;
 		h->stopped = false;
 		h->draining = false;
 		log_notice("resumed with a new journal");
@@ -84,6 +89,8 @@ resume_request(struct helper *h, struct message *m, struct reply_to to)
 		server_refuse(h, to, -EBUSY, "writes are under way", 1);
 		return;
 	}
+	/* Where only a checkpoint failed nobody has noticed yet: what came into incoming/ now would be swept. */
+	helper_stop_accepting(h, writer_error(h->writer), "a checkpoint");
 	r->redo_bytes = config_number(h->config, "spool", "redo_bytes");
 	r->task.work = renew_journal;
 	r->task.done = renewed;

@@ -280,8 +280,9 @@ write_zeros(int fd, uint64_t size)
 	return 0;
 }
 
+/* Returns the new file, open; *ret_suspect says how the flush of its name failed, if it did: the name is there all the same. */
 static int
-create_file(const struct spool *s, uint64_t bytes)
+create_file(const struct spool *s, uint64_t bytes, int *ret_suspect)
 {
 	struct redo_file_head head = { .magic = REDO_FILE_MAGIC, .version = REDO_VERSION };
 	scoped(close_fd) int fd = -EBADF;
@@ -303,11 +304,14 @@ create_file(const struct spool *s, uint64_t bytes)
 		r = write_zeros(fd, REDO_BLOCK + 2 * head.half_bytes);
 	if (r >= 0)
 		r = pwrite_all(fd, &head, sizeof head, 0);
-	if (r >= 0 && (fsync(fd) < 0 || renameat(s->root_fd, FILE_REDO_NEW, s->root_fd, FILE_REDO) < 0 || fsync(s->root_fd) < 0))
+	if (r >= 0 && (fsync(fd) < 0 || renameat(s->root_fd, FILE_REDO_NEW, s->root_fd, FILE_REDO) < 0))
 		r = -errno;
-	if (r < 0)
+	if (r < 0) {
 		(void)unlinkat(s->root_fd, FILE_REDO_NEW, 0);
-	return r < 0 ? r : 0;
+		return r;
+	}
+	*ret_suspect = fsync(s->root_fd) < 0 ? -errno : 0;
+	return take_fd(fd);
 }
 
 int
@@ -348,16 +352,25 @@ redo_open(const struct spool *s, uint64_t bytes, struct redo **ret)
 
 	if (n != -ENOENT)
 		return n;
-	n = create_file(s, bytes);
-	return n < 0 ? n : open_file(s, O_RDWR, ret);
+	n = redo_renew(s, bytes, ret);
+	if (n < 0 || (*ret)->err == 0)
+		return n;
+	n = (*ret)->err;
+	*ret = redo_free(*ret);
+	return n;
 }
 
 int
 redo_renew(const struct spool *s, uint64_t bytes, struct redo **ret)
 {
-	int n = create_file(s, bytes);
+	int suspect = 0, n = create_file(s, bytes, &suspect);
 
-	return n < 0 ? n : open_file(s, O_RDWR, ret);
+	if (n < 0)
+		return n;
+	n = redo_open_fd(n, ret);
+	if (n >= 0)
+		(*ret)->err = suspect;
+	return n;
 }
 
 int

@@ -53,7 +53,8 @@ int redo_encode(const struct redo_record *r, void **ret_data, size_t *ret_len);
  * were damaged where a power cut cannot do it (a torn record at its end is none of that); -EPROTONOSUPPORT. */
 int redo_open(const struct spool *s, uint64_t bytes, struct redo **ret);
 /* A new, empty journal in place of the old one, which whoever has it open still has: after a failed flush, once everything that
- * was acknowledged is in the spool and flushed. Errors as redo_open; the old one stays then. */
+ * was acknowledged is in the spool and flushed. Errors as redo_open; the old one stays then. One whose name could not be flushed is
+ * returned all the same, for the old one has no name any more: each append and flush of it fails with that errno. */
 int redo_renew(const struct spool *s, uint64_t bytes, struct redo **ret);
 struct redo *redo_free(struct redo *r);
 static inline void free_redo(struct redo **r) { *r = redo_free(*r); }
