@@ -19,6 +19,7 @@ enum {
 	IDLE_MSEC = 30 * 1000,	/* wall time may step, so never longer */
 	AHEAD_SECONDS = 3600,
 	TRUSTED_UPTIME_SECONDS = 86400,
+	LATER_SECONDS = 60,	/* where a job could not be read or forgotten */
 };
 
 /* A finished job and when to look at it; a heap by that time. 24 bytes each: 100 000 jobs are 2.4 MB. */
@@ -132,11 +133,16 @@ judge(const struct spool *spool, uint64_t now_usec, struct candidate *c)
 	scoped(free_job) struct job *job = NULL;
 	struct job_result result;
 
-	if (job_fd < 0 || job_load(job_fd, &job) < 0 || result_load(job_fd, &result) < 0 || job->keep_usec == 0) {
+	int r = job_fd < 0 ? job_fd : job_load(job_fd, &job);
+
+	if (r == 0)
+		r = result_load(job_fd, &result);
+	if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT || (r == 0 && job->keep_usec == 0)) {
 		c->gone = true;
 		return;
 	}
-	c->at_usec = result.ended_usec + job->keep_usec;
+	/* Short of descriptors or memory: another time. */
+	c->at_usec = r < 0 ? now_usec + LATER_SECONDS * USEC_PER_SEC : result.ended_usec + job->keep_usec;
 	c->over = c->at_usec <= now_usec;
 }
 
@@ -330,6 +336,16 @@ expire_add(struct helper *h, const char *id, uint64_t accepted_usec)
 	heap_push(e, due);
 	if (e->n == 1 || e->heap[0].at_usec == due.at_usec)
 		arm(e);
+}
+
+void
+expire_later(struct helper *h, const char *id)
+{
+	struct due due = { .at_usec = clock_wall() + LATER_SECONDS * USEC_PER_SEC };
+
+	id_pack(id, due.id);
+	heap_push(h->expiry, due);
+	arm(h->expiry);
 }
 
 static int

@@ -11,6 +11,8 @@ int expiry_new(struct helper *h, struct expiry **ret);
 struct expiry *expiry_free(struct expiry *e);
 /* A job has finished. */
 void expire_add(struct helper *h, const char *id, uint64_t accepted_usec);
+/* A job's time is over, but it could not be forgotten: tried again in a while. */
+void expire_later(struct helper *h, const char *id);
 /* A job was forgotten: trash wants to be emptied. */
 void expire_sweep(struct helper *h);
 /* An administrator has looked at the clock. */

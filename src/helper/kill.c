@@ -71,17 +71,13 @@ store_want(struct task *task)
 }
 
 static void
-stored(struct task *task)
+kill_stored(struct live *l, int error)
 {
-	struct store *s = task_owner(task, struct store, task);
-	struct live *l = s->live;
 	int r;
 
-	live_set_busy(l, false);
 	/* On a full disk the supervisor does not learn who asked, but it is told to end. */
-	if (s->error < 0)
-		log_error("job %s: the kill cannot be written into state.json: %s", l->id, strerror(-s->error));
-	free(s);
+	if (error < 0)
+		log_error("job %s: the kill cannot be written into state.json: %s", l->id, strerror(-error));
 	l->kill_stored = true;
 	if (l->pidfd >= 0) {
 		r = pidfd_signal(l->pidfd, SIGTERM);
@@ -91,6 +87,18 @@ stored(struct task *task)
 	kill_settle(l, false);
 	server_changed(l->helper, l->id);
 	live_step(l);
+}
+
+static void
+stored(struct task *task)
+{
+	struct store *s = task_owner(task, struct store, task);
+	struct live *l = s->live;
+	int error = s->error;
+
+	free(s);
+	live_set_busy(l, false);
+	kill_stored(l, error);
 }
 
 static struct job_want
@@ -109,7 +117,7 @@ kill_store(struct live *l)
 	struct store *s = calloc(1, sizeof *s);
 
 	if (!s) {
-		answer_all(l, -ENOMEM);
+		kill_stored(l, -ENOMEM);
 		return;
 	}
 	s->task.work = store_want;
@@ -307,6 +315,8 @@ end_forget(struct errand *e, const char *reason)
 		server_refuse(h, e->to, e->error, reason, 0);
 	else
 		server_reply(h, e->to, NULL);
+	if (e->error < 0 && e->error != -ENOENT && e->to.connection == 0)
+		expire_later(h, e->id);
 	free(e);
 	expire_sweep(h);
 	helper_check_leaving(h);
