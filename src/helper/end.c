@@ -8,14 +8,15 @@
 #include "basic/proc.h"
 #include "basic/scoped.h"
 #include "helper/end.h"
+#include "helper/expire.h"
 #include "helper/start.h"
 #include "spool/accept.h"
 #include "spool/job.h"
 
 enum {
 	LOOK_AGAIN_MSEC = 20,	/* while a supervisor that has not begun goes away */
-	END_AGAIN_MSEC = 1000,	/* while the disk refuses a verdict */
-	EMPTY_MSEC = 5000,	/* how long a killed jail may take to be gone */
+	AGAIN_MSEC = 1000,	/* while the disk refuses a verdict, or something is short */
+	EMPTY_MSEC = 200,	/* how long a thread waits for a killed jail to be gone; then again after AGAIN_MSEC */
 };
 
 /* What a look found. */
@@ -27,7 +28,7 @@ enum found {
 	FOUND_ENDED,	/* the tool has ended, the supervisor died in the walk: job, job_fd, lock_fd */
 	FOUND_VERDICT,	/* result, to be written with job_fd and lock_fd */
 	FOUND_GONE,	/* there is no such job */
-	FOUND_ERROR,
+	FOUND_ERROR,	/* error says why: nothing is concluded, and looked at again */
 };
 
 struct look {
@@ -47,6 +48,7 @@ struct look {
 	uint64_t accepted_usec;
 	struct job_result result;
 	bool walked;	/* result is a supervisor's, whole but not yet in its place: what is in work/ belongs to it */
+	bool began;	/* FOUND_QUEUED: the attempt before had begun */
 };
 
 static void end_with(struct live *l, int job_fd, int lock_fd, const struct job_result *result, bool walked);
@@ -112,8 +114,19 @@ queue_again(struct look *k, bool began)
 	if (k->error == 0)
 		k->error = want_store(k->job_fd, k->spool->groups, &k->want);
 	k->found = k->error < 0 ? FOUND_ERROR : FOUND_QUEUED;
-	if (began)
-		k->live->vain_starts = 0;
+	k->began = began;
+}
+
+/* Whether a file is known not to be there, or not to be whole. Where it cannot be read for another reason (descriptors or
+ * memory are short, the disk refuses) nothing may be concluded: what was not seen may be a verdict, or an attempt that began. */
+static bool
+is_missing(struct look *k, int r)
+{
+	if (r == -ENOENT || r == -EBADMSG)
+		return true;
+	k->error = r;
+	k->found = FOUND_ERROR;
+	return false;
 }
 
 /* It began, nobody watches it any more, and no verdict is there. */
@@ -122,17 +135,19 @@ look_at_remains(struct look *k, const struct job_run *run)
 {
 	struct job_result ended;
 	bool same_boot = strcmp(run->boot, k->boot) == 0;
+	int r;
 
 	if (same_boot) {
 		k->error = empty_jail(run);
-		if (k->error < 0) {
-			k->found = FOUND_AGAIN;
-			return;
-		}
-		if (ended_load(k->job_fd, &ended) == 0 && ended.attempt == k->want.attempt) {
+		if (k->error < 0)
+			return;	/* FOUND_ERROR */
+		r = ended_load(k->job_fd, &ended);
+		if (r == 0 && ended.attempt == k->want.attempt) {
 			k->found = FOUND_ENDED;
 			return;
 		}
+		if (r < 0 && !is_missing(k, r))
+			return;
 	}
 	if (k->want.want == WANT_KILL)
 		set_verdict(k, VERDICT_KILLED, "");
@@ -152,23 +167,28 @@ look_at_unlocked(struct look *k)
 	int r;
 
 	/* The supervisor may have ended between our two looks. */
-	if (result_load(k->job_fd, &k->result) == 0) {
+	r = result_load(k->job_fd, &k->result);
+	if (r == 0)
 		k->found = FOUND_FINISHED;
+	if (r == 0 || !is_missing(k, r))
 		return;
-	}
-	if (result_recover(k->job_fd, &k->result) == 0) {
+	r = result_recover(k->job_fd, &k->result);
+	if (r == 0) {
 		k->walked = true;
 		k->found = FOUND_VERDICT;
-		return;
 	}
+	if (r == 0 || !is_missing(k, r))
+		return;
 	r = job_load(k->job_fd, &k->job);
 	if (r < 0) {
-		k->error = r;
-		set_verdict(k, VERDICT_LOST, "its record is damaged");
+		if (is_missing(k, r))
+			set_verdict(k, VERDICT_LOST, "its record is damaged");
 		return;
 	}
 	k->accepted_usec = k->job->accepted_usec;
 	r = run_load(k->job_fd, &run);
+	if (r < 0 && !is_missing(k, r))
+		return;
 	if (r == 0 && run.attempt == k->want.attempt) {
 		look_at_remains(k, &run);
 		return;
@@ -183,6 +203,21 @@ look_at_unlocked(struct look *k)
 		queue_again(k, false);
 	else
 		k->found = FOUND_QUEUED;
+}
+
+/* What state.json must have said: where a run.json lies that attempt was started. */
+static struct job_want
+remembered_want(const struct look *k)
+{
+	struct job_want want = { .want = WANT_QUEUED };
+	struct job_run run;
+
+	if (run_load(k->job_fd, &run) == 0) {
+		want.want = WANT_START;
+		want.attempt = run.attempt;
+		memcpy(want.boot, run.boot, sizeof want.boot);
+	}
+	return want;
 }
 
 static void
@@ -204,7 +239,7 @@ look(struct task *task)
 		return;
 	}
 	if (r < 0)	/* torn by a power cut; the journal would have it if it mattered */
-		k->want = (struct job_want){ .want = WANT_QUEUED };
+		k->want = remembered_want(k);
 	k->lock_fd = job_lock(k->job_fd);
 	if (k->lock_fd == -EWOULDBLOCK)
 		look_at_holder(k);
@@ -228,6 +263,20 @@ on_look_again(sd_event_source *source, uint64_t usec, void *ctx)
 	l->source = sd_event_source_disable_unref(l->source);
 	look_at_job(l);
 	return 0;
+}
+
+static void
+look_in(struct live *l, uint64_t msec)
+{
+	l->state = LIVE_LOOKING;
+	if (sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC, msec * USEC_PER_MSEC, 1, on_look_again, l) < 0)
+		log_error("job %s waits for a restart: no memory", l->id);
+}
+
+void
+look_later(struct live *l)
+{
+	look_in(l, AGAIN_MSEC);
 }
 
 static void
@@ -271,6 +320,10 @@ act_on_look(struct look *k)
 		start_follow(l, take_fd(k->pidfd));
 		break;
 	case FOUND_QUEUED:
+		if (k->began) {
+			l->vain_starts = 0;
+			expire_sweep(l->helper);	/* its old work/ */
+		}
 		if (l->vain_starts >= START_TRIES) {
 			set_verdict(k, VERDICT_REFUSED, "its supervisor ended before the tool began, again and again");
 			log_error("job %s: %s", l->id, k->result.message);
@@ -291,10 +344,10 @@ act_on_look(struct look *k)
 		log_error("job %s cannot be looked at: %s", l->id, strerror(-k->error));
 		__attribute__((fallthrough));
 	case FOUND_AGAIN:
-		if (k->found == FOUND_AGAIN)
+		/* Somebody has it, or its jail is not gone yet. */
+		if (k->found == FOUND_AGAIN || k->error == -EBUSY)
 			live_take_slot(l);
-		(void)sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC,
-		    (k->found == FOUND_ERROR ? END_AGAIN_MSEC : LOOK_AGAIN_MSEC) * USEC_PER_MSEC, 1, on_look_again, l);
+		look_in(l, k->found == FOUND_ERROR ? AGAIN_MSEC : LOOK_AGAIN_MSEC);
 		break;
 	}
 }
@@ -343,8 +396,7 @@ look_at_job(struct live *l)
 	if (k)
 		offload_run(l->helper->io, &k->task);
 	else	/* try again when there is memory */
-		(void)sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC,
-		    END_AGAIN_MSEC * USEC_PER_MSEC, 1, on_look_again, l);
+		look_later(l);
 }
 
 static int
@@ -429,9 +481,12 @@ verdict_written(struct task *task)
 	struct live *l = e->live;
 
 	live_set_busy(l, false);
+	/* A work/ that was never walked lies in trash now: on a full disk its room may be what the verdict waits for. */
+	if (!e->walked)
+		expire_sweep(l->helper);
 	if (e->error < 0) {
 		log_error("job %s: its verdict cannot be written: %s", l->id, strerror(-e->error));
-		if (sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC, END_AGAIN_MSEC * USEC_PER_MSEC, 1,
+		if (sd_event_add_time_relative(l->helper->event, &l->source, CLOCK_MONOTONIC, AGAIN_MSEC * USEC_PER_MSEC, 1,
 		    on_end_again, e) >= 0) {
 			l->ending = e;
 			return;

@@ -12,7 +12,9 @@ void end_drop(struct ending *e);
 /* What became of a job without a supervisor that we watch: finishes, adopts, queues, or ends it. doc/architecture.md,
  * "Recovery". */
 void look_at_job(struct live *l);
-/* The same for all of active/, at a start-up. */
+/* The same in a second: what cannot be done now may be possible then. */
+void look_later(struct live *l);
+/* As look_at_job for all of active/, at a start-up. */
 int recover_all(struct helper *h);
 
 #endif

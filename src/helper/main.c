@@ -22,6 +22,7 @@
 #include "helper/kill.h"
 #include "helper/live.h"
 #include "helper/server.h"
+#include "helper/start.h"
 #include "helper/submit.h"
 #include "proto/message.h"
 #include "spool/accept.h"
@@ -157,9 +158,11 @@ on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx
 
 	(void)source;
 	(void)info;
-	(void)ctx;
-	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG) == 0 && child.si_pid != 0)
-		child.si_pid = 0;
+	/* The helper has no other children. */
+	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG) == 0 && child.si_pid != 0) {
+		start_reaped(ctx, &child);
+		child = (siginfo_t){ 0 };
+	}
 	return 0;
 }
 
@@ -184,7 +187,7 @@ block_signals(struct helper *h)
 	if (r >= 0)
 		r = sd_event_add_signal(h->event, NULL, SIGCHLD, on_child, h);
 	if (r >= 0)
-		(void)on_child(NULL, NULL, NULL);
+		(void)on_child(NULL, NULL, h);
 	return r;
 }
 

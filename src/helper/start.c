@@ -40,6 +40,13 @@ struct start_record {
 
 /* ---- following ---- */
 
+void
+start_reaped(struct helper *h, const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED && info->si_status == PLAN_EXIT_SUSPECT)
+		helper_stop_accepting(h, -EIO, "a verdict");
+}
+
 static int
 on_supervisor_ended(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
@@ -48,10 +55,9 @@ on_supervisor_ended(sd_event_source *source, int fd, uint32_t events, void *ctx)
 
 	(void)source;
 	(void)events;
-	/* ECHILD: an adopted one is somebody else's child. */
+	/* ECHILD: an adopted one is somebody else's child, or SIGCHLD's handler was faster. */
 	(void)waitid((idtype_t)P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
-	if (info.si_code == CLD_EXITED && info.si_status == PLAN_EXIT_SUSPECT)
-		helper_stop_accepting(l->helper, -EIO, "a verdict");
+	start_reaped(l->helper, &info);
 	l->source = sd_event_source_disable_unref(l->source);
 	close_fd(&l->pidfd);
 	close_fd(&l->control_fd);
@@ -259,6 +265,8 @@ give_word(struct live *l)
 static void
 withdraw_start(struct live *l)
 {
+	if (l->control_fd < 0)
+		return;
 	close_fd(&l->control_fd);
 	l->vain_starts--;
 }
@@ -346,6 +354,21 @@ refuse_start(struct start *s, const char *message)
 	end_job(s->live, take_fd(s->job_fd), take_fd(s->lock_fd), &result);
 }
 
+/* It keeps its slot meanwhile: another would fare no better. */
+static void
+put_off(struct start *s)
+{
+	log_warning("job %s cannot be started yet: %s", s->live->id, strerror(-s->error));
+	look_later(s->live);
+}
+
+/* Short of something that others may give back: no reason to end a job that has not begun. */
+static bool
+is_passing(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT || error == -ENOMEM || error == -EAGAIN || error == -EMFILE || error == -ENFILE;
+}
+
 static void
 act_on_prepared(struct start *s)
 {
@@ -364,13 +387,19 @@ act_on_prepared(struct start *s)
 		end_job(l, take_fd(s->job_fd), take_fd(s->lock_fd), &result);
 		return;
 	}
+	if (is_passing(s->error)) {
+		put_off(s);
+		return;
+	}
 	if (s->error < 0) {
 		refuse_start(s, "it could not be prepared");
 		return;
 	}
 	l->attempt = s->want.attempt;
 	s->error = start_supervisor(l, s->job, PLAN_RUN, &s->job_fd, &s->lock_fd);
-	if (s->error < 0)
+	if (is_passing(s->error))
+		put_off(s);
+	else if (s->error < 0)
 		refuse_start(s, s->error == -ENOENT ? "its tool, or the supervisor, is not there any more" :
 		    "no supervisor could be started");
 	else if (s->job->twice)

@@ -1,9 +1,11 @@
 /* faulty.c - a disk that says no, for a program under LD_PRELOAD: where the file $FAULTS holds the name of a function (fsync,
  * fdatasync, syncfs), that function fails with EIO; where it holds "publish", a job's folder cannot be moved into jobs/, with
- * ENOSPC. Without the file everything is as always. */
+ * ENOSPC; where it holds "spawn", no process can be started, with EAGAIN. Without the file everything is as always. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,4 +51,14 @@ renameat(int from, const char *old, int to, const char *new)
 		return -1;
 	}
 	return (int)syscall(SYS_renameat, from, old, to, new);
+}
+
+int
+posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+    char *const argv[], char *const env[])
+{
+	int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[]);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "posix_spawn");
+	return faulty("spawn") ? EAGAIN : real(pid, path, actions, attr, argv, env);
 }
