@@ -513,8 +513,6 @@ take_back(struct submission *s)
 	int r;
 
 	log_error("job %s cannot be published: %s", s->job->id, strerror(-s->result));
-	(void)accept_forget(s->helper->spool, s->job->id);
-	incoming_abort(s->helper->spool, s->job->id);
 	writer_applied(s->helper->writer, s->write.half);
 	memcpy(record.id, s->job->id, sizeof record.id);
 	r = redo_encode(&record, &data, &s->write.len);
@@ -537,6 +535,10 @@ publish(struct task *task)
 	struct submission *s = task_owner(task, struct submission, task);
 
 	s->result = accept_publish(s->helper->spool, s->job);
+	if (s->result < 0) {
+		(void)accept_forget(s->helper->spool, s->job->id);
+		incoming_abort(s->helper->spool, s->job->id);
+	}
 }
 
 static void
