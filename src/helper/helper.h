@@ -44,7 +44,7 @@ struct helper {
 
 	bool draining;	/* an administrator said so: nothing is accepted, what runs goes on */
 	bool stopped;	/* a flush failed: nothing is accepted until `resume` */
-	bool leaving;	/* SIGTERM or a re-execution: nothing is accepted or started, no new connection taken */
+	bool leaving;	/* SIGTERM or a re-execution: no new request is read, nothing is started */
 	bool recovering;	/* at the start: who holds slots is not known yet */
 	bool reexecute;
 };

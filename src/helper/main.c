@@ -116,13 +116,16 @@ on_post(sd_event_source *source, void *ctx)
 void
 helper_leave(struct helper *h, bool reexecute)
 {
-	if (h->leaving)
+	if (h->leaving) {
+		/* Asked to end while on the way to a re-execution: the end it is. */
+		h->reexecute = h->reexecute && reexecute;
 		return;
+	}
 	h->leaving = true;
 	h->reexecute = reexecute;
 	log_notice(reexecute ? "executing myself anew; jobs go on" : "ending; jobs go on");
 	(void)sd_notify(0, reexecute ? "STATUS=Executing itself anew" : "STOPPING=1");
-	server_stop_listening(h->server);
+	server_leave(h->server);
 	/* After whatever happens from here on: somewhere the last thing under way ends. */
 	if (sd_event_add_post(h->event, NULL, on_post, h) < 0)
 		(void)sd_event_exit(h->event, 0);
@@ -132,8 +135,8 @@ helper_leave(struct helper *h, bool reexecute)
 void
 helper_check_leaving(struct helper *h)
 {
-	if (h->leaving && submits_under_way(h->submits) == 0 && writer_pending(h->writer) == 0 && live_busy(h) == 0 &&
-	    offload_pending(h->io) == 0 && offload_pending(h->bulk) == 0 && offload_pending(h->slow) == 0)
+	if (h->leaving && server_has_left(h->server) && submits_under_way(h->submits) == 0 && writer_pending(h->writer) == 0 &&
+	    live_busy(h) == 0 && offload_pending(h->io) == 0 && offload_pending(h->bulk) == 0 && offload_pending(h->slow) == 0)
 		(void)sd_event_exit(h->event, 0);
 }
 

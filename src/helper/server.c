@@ -32,6 +32,7 @@ struct connection {
 	sd_event_source *source;
 	uint64_t serial;
 	bool greeted;
+	bool read;	/* to its end, while we leave; answers still go out */
 	bool resync;	/* an event was dropped: the peer must look at everything again */
 	char (*watches)[ID_SIZE];	/* sorted */
 	size_t n_watches;
@@ -404,7 +405,6 @@ on_connection(sd_event_source *source, int fd, uint32_t events, void *ctx)
 	scoped(message_done) struct message m = MESSAGE_INIT;
 	int r;
 
-	(void)source;
 	if ((events & EPOLLOUT) && c->resync) {
 		c->resync = false;
 		(void)sd_event_source_set_io_events(c->source, EPOLLIN);
@@ -415,6 +415,11 @@ on_connection(sd_event_source *source, int fd, uint32_t events, void *ctx)
 	r = message_receive(fd, &m, 0);
 	if (r == -EAGAIN)
 		return 0;
+	if (r == 0 && c->server->helper->leaving) {
+		c->read = true;
+		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+		return 0;
+	}
 	if (r > 0)
 		r = handle_message(c, &m);
 	else if (r == 0)
@@ -520,17 +525,34 @@ server_new(struct helper *h, int gate_fd, int admin_fd, struct server **ret)
 	return 0;
 }
 
-void
-server_stop_listening(struct server *s)
+static void
+stop_listening(struct server *s)
 {
 	for (size_t i = 0; i < 2; i++)
 		s->listeners[i].source = sd_event_source_disable_unref(s->listeners[i].source);
 }
 
 void
+server_leave(struct server *s)
+{
+	stop_listening(s);
+	for (struct connection *c = s->connections; c; c = c->next)
+		(void)shutdown(c->fd, SHUT_RD);
+}
+
+bool
+server_has_left(const struct server *s)
+{
+	for (const struct connection *c = s->connections; c; c = c->next)
+		if (!c->read)
+			return false;
+	return true;
+}
+
+void
 server_take_sockets(struct server *s, int *ret_gate_fd, int *ret_admin_fd)
 {
-	server_stop_listening(s);
+	stop_listening(s);
 	*ret_gate_fd = take_fd(s->listeners[0].fd);
 	*ret_admin_fd = take_fd(s->listeners[1].fd);
 }

@@ -21,8 +21,11 @@ struct server *server_free(struct server *s);
 /* The listening sockets, still open, for a re-execution; the server gives them up. */
 void server_take_sockets(struct server *s, int *ret_gate_fd, int *ret_admin_fd);
 
-/* No new connection is accepted any more: it waits in the socket for whoever listens on it next. */
-void server_stop_listening(struct server *s);
+/* No new connection is accepted any more: it waits in the socket for whoever listens on it next. What was sent on the others is
+ * still read and answered; what is sent from now on fails there with EPIPE, so that its sender knows that nobody has read it. */
+void server_leave(struct server *s);
+/* Everything that was sent has been read. */
+bool server_has_left(const struct server *s);
 
 /* Owns body; NULL: an answer without members. */
 void server_reply(struct helper *h, struct reply_to to, json_object *body);

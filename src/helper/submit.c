@@ -153,9 +153,9 @@ admit(struct submits *s, uint64_t bytes, const char **ret_reason, unsigned *ret_
 	int r;
 
 	*ret_retry = RETRY_SOON;
-	if (h->draining || h->stopped || h->leaving) {
+	if (h->draining || h->stopped) {
 		*ret_reason = h->stopped ? "a write failed, an administrator must look" : "not accepting";
-		*ret_retry = h->leaving ? RETRY_SOON : RETRY_DISK;
+		*ret_retry = RETRY_DISK;
 		return -ESHUTDOWN;
 	}
 	if (bytes > most) {
@@ -650,7 +650,7 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 		return;
 	}
 	(void)json_get_string(m->body, "ticket", &ticket);
-	if (!use_ticket(all, ticket, s->total_bytes) || h->stopped || h->leaving) {
+	if (!use_ticket(all, ticket, s->total_bytes) || h->stopped) {
 		r = admit(all, s->total_bytes, &reason, &retry);
 		if (r < 0) {
 			server_refuse(h, to, r, reason, retry);

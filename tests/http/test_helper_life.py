@@ -367,6 +367,30 @@ def test_a_connection_that_waits_to_be_taken_is_the_next_ones(stack):
             assert gate.queue()["ok"]
 
 
+def test_a_request_is_answered_or_was_not_read(stack):
+    """Whoever got his request off before the helper turned to go gets his answer; whoever did not knows that nobody read it."""
+    sent = unread = 0
+    for _ in range(5):
+        connections = [stack.helper() for _ in range(24)]
+        waiting = []
+        for i, gate in enumerate(connections):
+            gate.number += 1
+            body = {"op": "restart"} if i == 8 else jobs.request(tool="twice")
+            if gate.send({"n": gate.number, **body}):
+                waiting.append(gate)
+            else:
+                unread += 1
+        for gate in waiting:
+            answer = gate.receive()
+            assert answer and answer["ok"], answer
+            sent += 1
+        for gate in connections:
+            gate.sock.close()
+        with stack.helper() as gate:
+            jobs.wait_idle(gate)
+    assert sent >= 5 * 9 and sent + unread == 5 * 24
+
+
 def test_jobs_that_end_around_a_re_execution_leave_no_zombie(stack):
     pid = stack.pids("helper")[0]
     for i in range(6):
