@@ -34,7 +34,7 @@ class Settings:
     conf: dict = field(default_factory=dict)	# {section: {key: value}} over the template's
     tools: dict = field(default_factory=dict)	# further tool files, {name: text}
     spool: str = ""	# "" : state/spool
-    connections: int = 512	# of one address, at nginx
+    connections: int = 512	# of one address or IPv6 /64, at nginx
     names: tuple = ()	# further names and addresses of the certificate
     cores: bool = False	# whether a crash leaves a core file (in a folder where the part may write)
 
