@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "basic/clock.h"
@@ -19,6 +21,7 @@
 enum {
 	EVENTS = 64,	/* of one epoll_wait */
 	STACK_BYTES = 256 * 1024,
+	SEND_TIMEOUT_SEC = 5,	/* of one write of an answer: nginx buffers them, and all others wait for this thread meanwhile */
 };
 #define FOLLOW_USEC (50 * USEC_PER_MSEC)
 #define RETRY_MIN_USEC (100 * USEC_PER_MSEC)	/* between attempts to reach the helper */
@@ -316,6 +319,7 @@ on_helper(struct waiting *w, uint64_t now)
 static void
 begin_wait(struct waiting *w, struct wait *wait, uint64_t now)
 {
+	static const struct timeval limit = { .tv_sec = SEND_TIMEOUT_SEC };
 	struct epoll_event e = { .events = EPOLLRDHUP, .data.ptr = wait };
 	bool first = wait->what.id[0] && !is_watched(w, NULL, wait->what.id);
 	const char *ids[] = { wait->what.id };
@@ -333,6 +337,7 @@ begin_wait(struct waiting *w, struct wait *wait, uint64_t now)
 	}
 	if (wait->what.id[0])
 		w->n_watched++;
+	(void)setsockopt(wait->x->fcgx.ipcFd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, wait->x->fcgx.ipcFd, &e) < 0) {
 		log_error("%s: cannot wait: %s", wait->x->req.id, strerror(errno));
 		exchange_fail(wait->x, 500, "Internal error.");
