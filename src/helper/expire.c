@@ -34,6 +34,8 @@ struct expiry {
 	size_t n, room;
 	sd_event_source *timer;
 	bool passing;	/* a pass is under way */
+	struct task sweep;	/* one at a time, and it may never be done: the helper ends meanwhile */
+	int sweep_error;
 	bool sweeping, sweep_again;
 	bool held;
 	bool confirmed;	/* by an administrator, for the next pass */
@@ -270,29 +272,21 @@ arm(struct expiry *e)
 
 /* ---- trash ---- */
 
-struct sweep {
-	struct task task;
-	struct expiry *expiry;
-	int error;
-};
-
 static void
 sweep(struct task *task)
 {
-	struct sweep *s = task_owner(task, struct sweep, task);
+	struct expiry *e = task_owner(task, struct expiry, sweep);
 
-	s->error = trash_empty(s->expiry->helper->spool, 0);
+	e->sweep_error = trash_empty(e->helper->spool, 0);
 }
 
 static void
 swept(struct task *task)
 {
-	struct sweep *s = task_owner(task, struct sweep, task);
-	struct expiry *e = s->expiry;
+	struct expiry *e = task_owner(task, struct expiry, sweep);
 
-	if (s->error < 0)
-		log_error("trash cannot be emptied: %s", strerror(-s->error));
-	free(s);
+	if (e->sweep_error < 0)
+		log_error("trash cannot be emptied: %s", strerror(-e->sweep_error));
 	e->sweeping = false;
 	if (e->sweep_again)
 		expire_sweep(e->helper);
@@ -303,21 +297,16 @@ void
 expire_sweep(struct helper *h)
 {
 	struct expiry *e = h->expiry;
-	struct sweep *s;
 
 	if (!e)
 		return;
 	e->sweep_again = e->sweeping;
 	if (e->sweeping || h->leaving)
 		return;
-	s = calloc(1, sizeof *s);
-	if (!s)
-		return;
-	s->task.work = sweep;
-	s->task.done = swept;
-	s->expiry = e;
+	e->sweep.work = sweep;
+	e->sweep.done = swept;
 	e->sweeping = true;
-	offload_run(h->slow, &s->task);
+	offload_run(h->slow, &e->sweep);
 }
 
 /* ---- the rest ---- */
