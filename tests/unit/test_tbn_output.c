@@ -19,7 +19,7 @@ test_json_strings_are_pythons(void **state)
 	} cases[] = {
 		{ "", 0, "\"\"" },
 		{ "a\"b\\c/d'", 8, "\"a\\\"b\\\\c/d'\"" },
-		{ "\b\t\n\v\f\r\x1f\x7f", 8, "\"\\b\\t\\n\\u000b\\f\\r\\u001f\x7f\"" },
+		{ "\b\t\n\v\f\r\x1f\x7f", 8, "\"\\b\\t\\n\\u000b\\f\\r\\u001f\\u007f\"" },
 		{ "\0", 1, "\"\\u0000\"" },
 		{ "\xc3\xa9\xc3\x9f\xc3\xbc", 6, "\"\\u00e9\\u00df\\u00fc\"" },
 		{ "\xe2\x82\xac\xef\xbf\xbf", 6, "\"\\u20ac\\uffff\"" },
