@@ -249,6 +249,22 @@ def test_kills_during_resume_are_neither_lost_nor_fatal(stack, faults):
         jobs.wait_idle(gate)
 
 
+def test_a_new_journal_whose_name_is_not_flushed_takes_no_record(stack, faults):
+    """The old one has no name any more: what went there would be promised, and found by nobody."""
+    with stack.helper() as gate:
+        job, queued = start(stack, gate), jobs.submit(gate)
+        faults.set("dirsync")
+        assert gate.kill(queued, "me")["ok"]	# whose verdict stops the helper; the journal works
+        machine.wait_for(lambda: state(gate) == (False, True), 20, "it stops")
+        resume(stack, "EIO")
+        assert jobs.error(gate.kill(job)) == "EIO" and state(gate) == (False, True)
+        faults.set()
+        resume(stack)
+        assert gate.kill(job)["ok"]
+        jobs.wait_idle(gate)
+        assert stack.wait_for_result(jobs.submit(gate))["verdict"] == "passed"
+
+
 # What is recorded but cannot be put in its place
 
 def test_a_job_that_cannot_be_published_is_taken_back(stack, faults):

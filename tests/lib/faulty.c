@@ -1,6 +1,6 @@
-/* faulty.c - a disk that says no, for a program under LD_PRELOAD: where the file $FAULTS holds the name of a function (fsync,
- * fdatasync, syncfs), that function fails with EIO; where it holds "publish", a job's folder cannot be moved into jobs/, with
- * ENOSPC; where it holds "spawn", no process can be started, with EAGAIN. Without the file everything is as always. */
+/* faulty.c - a disk that says no, for a program under LD_PRELOAD. The file $FAULTS holds names of what is to fail: fsync, fdatasync
+ * and syncfs, with EIO; dirsync, which is fsync of a folder; publish, which moves a job's folder into jobs/, with ENOSPC; spawn,
+ * which starts any process, with EAGAIN. Without the file everything is as always. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,7 +40,14 @@ flush(const char *name, long call, int fd)
 	return -1;
 }
 
-int fsync(int fd) { return flush("fsync", SYS_fsync, fd); }
+int
+fsync(int fd)
+{
+	struct stat st;
+
+	return flush(fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && faulty("dirsync") ? "dirsync" : "fsync", SYS_fsync, fd);
+}
+
 int fdatasync(int fd) { return flush("fdatasync", SYS_fdatasync, fd); }
 int syncfs(int fd) { return flush("syncfs", SYS_syncfs, fd); }
 
