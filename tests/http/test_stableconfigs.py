@@ -18,16 +18,16 @@ def client(stack):
 
 
 def check(name, *values):
-    """Parameters of a test; a number is that check of the contract: check(7, ...) is shown as stableconfigs#7."""
-    return pytest.param(*values, id=f"stableconfigs#{name}" if isinstance(name, int) else name)
+    """Parameters of a test under a name: of the check that it is, or of what it shows besides."""
+    return pytest.param(*values, id=name)
 
 
 # Results
 
 
 @pytest.mark.parametrize("monomers,constraints,options,count,entropy,counts", [
-    check(1, B4, None, {"gen": 2}, 2, 3, [3, 2]),
-    check(2, B4, [["FREE", "mon1"]], {}, 1, 3, [2]),
+    check("stableconfigs#1", B4, None, {"gen": 2}, 2, 3, [3, 2]),
+    check("stableconfigs#2", B4, [["FREE", "mon1"]], {}, 1, 3, [2]),
     check("stableconfigs#7-gen", B4, None, {"gen": 50}, 4, 3, [3, 2, 2, 2]),
     check("stableconfigs#7-init_k 2", B4, None, {"gen": 50, "init_k": 2}, 4, 3, [3, 2, 2, 2]),
     check("stableconfigs#7-init_k 3", B4, None, {"gen": 5, "init_k": 3}, 1, 3, [3]),
@@ -47,12 +47,12 @@ def check(name, *values):
     check("init_k -1e308", B4, None, {"init_k": -1e308}, 1, 3, [3]),
     check("gen 1e308 is all", B4, None, {"gen": 1e308}, 4, 3, [3, 2, 2, 2]),
     check("gen of thirty digits is all", B4, None, {"gen": 10 ** 30}, 4, 3, [3, 2, 2, 2]),
-    check(10, [["a", ">m"], ["a*"]], [["FREE", "m"]], {}, 0, 1, []),
+    check("stableconfigs#10", [["a", ">m"], ["a*"]], [["FREE", "m"]], {}, 0, 1, []),
     check("stableconfigs#13-PAIRED s1 s3", [["a:s1"], ["a:s2"], ["a*:s3"]], [["PAIRED", "s1", "s3"]], {"gen": 5}, 1, 2, [2]),
     check("stableconfigs#13-NOTANYPAIRED s3", [["a:s1"], ["a:s2"], ["a*:s3"]], [["NOTANYPAIRED", "s3"]], {"gen": 5}, 0, 2, []),
     check("stableconfigs#14-NOTFREE", [["a", ">t1"], ["a*", "b*"], ["a", "b"], ["b", ">t2"]], [["NOTFREE", "t1"]], {"gen": 10},
           4, 3, [2, 2, 2, 1]),
-    check(21, [["a"], ["b"], ["c"]], None, {"gen": 5}, 1, 3, [3]),
+    check("stableconfigs#21", [["a"], ["b"], ["c"]], None, {"gen": 5}, 1, 3, [3]),
     check("stableconfigs#32-alone", [["a", "a*"]], None, {}, 1, 1, [1]),
     # The kinds of constraints where they cannot apply, or contradict each other.
     check("FREE of an isolated monomer", [["a", ">m"], ["b"]], [["FREE", "m"]], {}, 1, 2, [2]),
@@ -180,13 +180,13 @@ def test_a_line_without_sites_registers_no_name(client):
 
 
 @pytest.mark.parametrize("monomers,constraints,message", [
-    check(3, [], [], "Input contains no monomers."),
+    check("stableconfigs#3", [], [], "Input contains no monomers."),
     check("stableconfigs#3-[[]]", [[]], None, "Input contains no monomers."),
     check("stableconfigs#3-name alone", [[">n"]], None, "Input contains no monomers."),
-    check(4, [["a:s1"]], [["ANYPAIRED", "s1"]], "Binding Site [s1] does not have any complementary binding sites in the system."),
-    check(11, [["a", ">m"], ["b", ">n"]], [["TOGETHER", "m", "n"]],
+    check("stableconfigs#4", [["a:s1"]], [["ANYPAIRED", "s1"]], "Binding Site [s1] does not have any complementary binding sites in the system."),
+    check("stableconfigs#11", [["a", ">m"], ["b", ">n"]], [["TOGETHER", "m", "n"]],
           "Monomer [n] and Monomer [m] cannot be together in any valid configuration."),
-    check(12, [["a", ">m"], ["b"]], [["NOTFREE", "m"]],
+    check("stableconfigs#12", [["a", ">m"], ["b"]], [["NOTFREE", "m"]],
           "Monomer [m] cannot be together with any other Monomer in any valid configuration."),
     check("stableconfigs#13-PAIRED s1 s2", [["a:s1"], ["a:s2"], ["a*:s3"]], [["PAIRED", "s1", "s2"]],
           "Binding Site [s1] and Binding Site [s2] are not complementary."),
