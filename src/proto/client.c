@@ -12,6 +12,7 @@
 enum {
 	ANSWER_MSEC = 30 * 1000,	/* how long an answer may take; a submission's own deadline comes first */
 	REASON_MAX = 256,
+	HELLO_TRIES = 3,
 };
 
 struct client {
@@ -80,6 +81,9 @@ take_refusal(struct client *c, json_object *answer)
 	if (json_get_string(answer, "reason", &reason) == 0) {
 		size_t len = strnlen(reason, sizeof c->reason - 1);
 
+		/* Cut between two characters. */
+		while (len > 0 && ((unsigned char)reason[len] & 0xc0) == 0x80)
+			len--;
 		memcpy(c->reason, reason, len);
 		c->reason[len] = '\0';
 	}
@@ -90,20 +94,24 @@ take_refusal(struct client *c, json_object *answer)
 	return (int)-number;
 }
 
-/* Sends one request on an open connection and waits for its answer. */
+/* Sends one request on an open connection and waits for its answer. *ret_usable: the connection is as good as before, an error
+ * is the helper's word or came before anything was sent. */
 static int
-exchange(struct client *c, json_object *request, const int *fds, size_t n_fds, json_object **ret)
+exchange(struct client *c, json_object *request, const int *fds, size_t n_fds, json_object **ret, bool *ret_usable)
 {
 	uint64_t end = clock_mono() + ANSWER_MSEC * USEC_PER_MSEC;
 	int64_t number = ++c->number;
 	int r;
 
+	*ret_usable = false;
 	json_object_object_del(request, "n");
 	if (json_object_object_add(request, "n", json_object_new_int64(number)) < 0)
 		return -ENOMEM;
 	r = message_send(c->fd, request, fds, n_fds);
-	if (r < 0)
+	if (r < 0) {
+		*ret_usable = r == -EMSGSIZE || r == -EBADMSG || r == -ENOMEM || r == -EBADF;
 		return r == -EAGAIN ? -ETIMEDOUT : r;
+	}
 	for (;;) {
 		scoped(message_done) struct message m = MESSAGE_INIT;
 		uint64_t now = clock_mono();
@@ -119,8 +127,10 @@ exchange(struct client *c, json_object *request, const int *fds, size_t n_fds, j
 			continue;	/* an event, or the late answer to a request that was given up */
 		if (json_get_bool(m.body, "ok", &ok) < 0)
 			return -EPROTO;
-		if (!ok)
-			return take_refusal(c, m.body);
+		r = ok ? 0 : take_refusal(c, m.body);
+		*ret_usable = r != -EPROTO;
+		if (r < 0)
+			return r;
 		if (ret)
 			*ret = take_ptr(m.body);
 		return 0;
@@ -145,6 +155,7 @@ static int
 ensure_connected(struct client *c)
 {
 	scoped(put_json) json_object *hello = NULL;
+	bool usable;
 	int r;
 
 	if (c->fd >= 0)
@@ -152,21 +163,19 @@ ensure_connected(struct client *c)
 	r = format_hello(c, &hello);
 	if (r < 0)
 		return r;
-	c->fd = message_connect(c->path, false);
-	if (c->fd < 0)
-		return c->fd == -EAGAIN ? -ETIMEDOUT : c->fd;
-	c->number = 0;
-	r = exchange(c, hello, NULL, 0, NULL);
-	if (r < 0)
-		close_fd(&c->fd);
+	/* A helper that executes itself anew closes whom it has just taken. Nothing but hello was said: once more. */
+	for (int attempt = 0; attempt < HELLO_TRIES; attempt++) {
+		c->fd = message_connect(c->path, false);
+		if (c->fd < 0)
+			return c->fd == -EAGAIN ? -ETIMEDOUT : c->fd;
+		c->number = 0;
+		r = exchange(c, hello, NULL, 0, NULL, &usable);
+		if (r < 0)
+			close_fd(&c->fd);
+		if (r != -ECONNRESET && r != -EPIPE)
+			break;
+	}
 	return r;
-}
-
-/* Whether an errno is the helper's answer: then the connection is as good as before. */
-static bool
-is_transport_error(int r)
-{
-	return r == -ECONNRESET || r == -EPIPE || r == -ETIMEDOUT || r == -EPROTO || r == -ECONNREFUSED;
 }
 
 /* One call. An idle connection that the helper's restart has closed is opened anew, once, where nothing can have been done. */
@@ -180,14 +189,15 @@ call(struct client *c, json_object *request, const int *fds, size_t n_fds, json_
 	c->reason[0] = '\0';
 	for (int attempt = 0;; attempt++) {
 		scoped(put_json) json_object *answer = NULL;
+		bool usable;
 
 		r = ensure_connected(c);
 		if (r < 0)
 			return r;
-		r = exchange(c, request, fds, n_fds, &answer);
+		r = exchange(c, request, fds, n_fds, &answer, &usable);
 		if (r == 0 && ret)
 			*ret = take_ptr(answer);
-		if (!is_transport_error(r))
+		if (usable)
 			return r;
 		close_fd(&c->fd);
 		/* EPIPE: the packet did not reach anybody. */

@@ -57,6 +57,7 @@ message_listen(const char *path, mode_t mode, gid_t gid)
 	scoped(close_fd) int fd = -EBADF;
 	scoped(close_fd) int probe = -EBADF;
 	struct sockaddr_un address;
+	struct stat st;
 	socklen_t len = 0;
 	mode_t mask;
 	int r = make_address(path, &address, &len);
@@ -66,8 +67,12 @@ message_listen(const char *path, mode_t mode, gid_t gid)
 	probe = message_connect(path, true);
 	if (probe >= 0 || probe == -EAGAIN)
 		return -EADDRINUSE;
-	if (probe == -ECONNREFUSED && unlink(path) < 0 && errno != ENOENT)
-		return -errno;
+	if (probe == -ECONNREFUSED) {	/* what is no socket refuses too */
+		if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+			return -ENOTSOCK;
+		if (unlink(path) < 0 && errno != ENOENT)
+			return -errno;
+	}
 	fd = new_socket();
 	if (fd < 0)
 		return fd;

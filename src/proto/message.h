@@ -23,7 +23,7 @@ void message_done(struct message *m);	/* frees the body, closes the descriptors;
 #define MESSAGE_INIT { NULL, { 0 }, 0 }
 
 /* A listening socket at path (an old one there is replaced when nobody listens on it: -EADDRINUSE otherwise), mode and group
- * exact. -ENAMETOOLONG over 107 bytes. */
+ * exact. -ENAMETOOLONG over 107 bytes; -ENOTSOCK: something else lies there, and stays. */
 int message_listen(const char *path, mode_t mode, gid_t gid);
 /* Connects; the descriptor blocks, but no send for longer than MESSAGE_SEND_SEC (-EAGAIN). With no_wait it is non-blocking, and
  * -EAGAIN where a listener that hangs has no room for another connection. */

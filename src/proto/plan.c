@@ -62,9 +62,12 @@ list_parse(json_object *obj, const char *name, char ***ret)
 	for (size_t i = 0; i < n; i++) {
 		json_object *item = json_object_array_get_idx(array, i);
 
-		r = json_object_is_type(item, json_type_string) ? 0 : -EBADMSG;
+		const char *text = json_object_get_string(item);
+
+		/* With a NUL inside it would be cut there. */
+		r = json_object_is_type(item, json_type_string) && strlen(text) == (size_t)json_object_get_string_len(item) ? 0 : -EBADMSG;
 		if (r == 0) {
-			list[i] = strdup(json_object_get_string(item));
+			list[i] = strdup(text);
 			r = list[i] ? 0 : -ENOMEM;
 		}
 		if (r < 0) {
