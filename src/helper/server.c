@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/id.h"
 #include "basic/json.h"
@@ -20,6 +21,7 @@
 
 enum {
 	CONNECTIONS_MAX = 1024,
+	LISTENER_PAUSE_MSEC = 100,
 	CANCELS_MAX = 64,	/* submissions under way of one connection */
 };
 
@@ -45,6 +47,7 @@ struct listener {
 	int fd;
 	enum door door;
 	sd_event_source *source;
+	sd_event_source *pause;	/* while there is no descriptor for another connection */
 };
 
 struct server {
@@ -469,6 +472,29 @@ add_connection(struct listener *l, int fd)
 }
 
 static int
+on_pause_over(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct listener *l = ctx;
+
+	(void)source;
+	(void)usec;
+	l->pause = sd_event_source_disable_unref(l->pause);
+	if (l->source)
+		(void)sd_event_source_set_enabled(l->source, SD_EVENT_ON);
+	return 0;
+}
+
+/* The connection stays in the queue, and its readiness would wake the loop again and again. */
+static void
+pause_listener(struct listener *l)
+{
+	log_warning("no connection can be taken: %s", strerror(errno));
+	if (sd_event_add_time_relative(l->server->helper->event, &l->pause, CLOCK_MONOTONIC, LISTENER_PAUSE_MSEC * USEC_PER_MSEC, 1,
+	    on_pause_over, l) >= 0)
+		(void)sd_event_source_set_enabled(l->source, SD_EVENT_OFF);
+}
+
+static int
 on_listener(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
 	struct listener *l = ctx;
@@ -481,6 +507,8 @@ on_listener(sd_event_source *source, int fd, uint32_t events, void *ctx)
 	(void)source;
 	(void)events;
 	peer_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (peer_fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		pause_listener(l);
 	if (peer_fd < 0)
 		return 0;
 	r = message_peer(peer_fd, &uid, &gid, &pid);
@@ -508,8 +536,8 @@ server_new(struct helper *h, int gate_fd, int admin_fd, struct server **ret)
 	if (!s)
 		return -ENOMEM;
 	s->helper = h;
-	s->listeners[0] = (struct listener){ s, gate_fd, DOOR_GATE, NULL };
-	s->listeners[1] = (struct listener){ s, admin_fd, DOOR_ADMIN, NULL };
+	s->listeners[0] = (struct listener){ s, gate_fd, DOOR_GATE, NULL, NULL };
+	s->listeners[1] = (struct listener){ s, admin_fd, DOOR_ADMIN, NULL, NULL };
 	for (size_t i = 0; r >= 0 && i < 2; i++) {
 		struct listener *l = &s->listeners[i];
 
@@ -528,8 +556,10 @@ server_new(struct helper *h, int gate_fd, int admin_fd, struct server **ret)
 static void
 stop_listening(struct server *s)
 {
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 2; i++) {
 		s->listeners[i].source = sd_event_source_disable_unref(s->listeners[i].source);
+		s->listeners[i].pause = sd_event_source_disable_unref(s->listeners[i].pause);
+	}
 }
 
 void
@@ -566,6 +596,7 @@ server_free(struct server *s)
 		drop_connection(s->connections);
 	for (size_t i = 0; i < 2; i++) {
 		(void)sd_event_source_disable_unref(s->listeners[i].source);
+		(void)sd_event_source_disable_unref(s->listeners[i].pause);
 		close_fd(&s->listeners[i].fd);
 	}
 	free(s);

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 
 import pytest
 
@@ -80,3 +82,26 @@ def test_a_start_for_which_something_is_short_is_tried_again(make_stack, ground)
         faults.set()
         assert (stack.wait_for_result(other)["verdict"], jobs.log(stack, other)) == ("passed", "ran\n")
         jobs.wait_idle(gate)
+
+
+def test_a_connection_that_cannot_be_taken_is_waited_for_quietly(make_stack, ground):
+    """It stays in the listener's queue, whose readiness must not keep the loop busy."""
+    faults = Faults(ground)
+    stack = make_stack(parts=("helper",), environment=faults.environment())
+    faults.set("accept")
+    said = lambda: stack.log("helper").count("no connection can be taken")	# noqa: E731
+
+    def ask():
+        with stack.helper() as gate:
+            assert gate.ask({"op": "queue"})["ok"]
+
+    asker = threading.Thread(target=ask, daemon=True)
+    asker.start()
+    machine.wait_for(said, 20, "the helper cannot take it")
+    began, first = time.monotonic(), said()
+    machine.wait_for(lambda: said() >= first + 3, 20, "it has tried again")
+    tries = (said() - first) / (time.monotonic() - began)
+    assert tries < 30, f"{tries:.0f} tries a second"
+    faults.set()
+    asker.join(20)
+    assert not asker.is_alive()

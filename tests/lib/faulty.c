@@ -1,6 +1,6 @@
 /* faulty.c - a disk that says no, for a program under LD_PRELOAD. The file $FAULTS holds names of what is to fail: fsync, fdatasync
  * and syncfs, with EIO; dirsync, which is fsync of a folder; publish, which moves a job's folder into jobs/, with ENOSPC; spawn,
- * which starts any process, with EAGAIN. Without the file everything is as always. */
+ * which starts any process, with EAGAIN; accept, with EMFILE. Without the file everything is as always. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -59,6 +60,16 @@ renameat(int from, const char *old, int to, const char *new)
 		return -1;
 	}
 	return (int)syscall(SYS_renameat, from, old, to, new);
+}
+
+int
+accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	if (faulty("accept")) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_accept4, fd, address, len, flags);
 }
 
 int
