@@ -1,10 +1,12 @@
 # Every unit test under valgrind, which the sanitizers' own allocator would not bear. The children that tests start are not
-# looked at.
+# looked at. Left out is what follows processes by pidfd: Debian 12's valgrind has no pidfd_open(2). The sanitizers see those.
 VALGRIND_FLAGS = --quiet --error-exitcode=1 --leak-check=full --child-silent-after-fork=yes
+VALGRIND_NOT = -e test_basic_proc -e test_run_init -e test_run_jail -e test_run_whole
 check-valgrind:
 if SANITIZERS
 	@echo "check-valgrind needs a build without --enable-sanitizers" >&2; exit 1
 else
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(UNIT_TESTS)' LOG_COMPILER='$(VALGRIND) $(VALGRIND_FLAGS)'
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS="`printf '%s\n' $(UNIT_TESTS) | grep -v $(VALGRIND_NOT) | tr '\n' ' '`" \
+		LOG_COMPILER='$(VALGRIND) $(VALGRIND_FLAGS)'
 endif
 .PHONY: check-valgrind

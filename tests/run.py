@@ -109,7 +109,7 @@ def make_check(count, name, folder, target="check"):
         elif all(result in ("PASS", "XFAIL") for result in results) and results:
             passed = re.search(r"^\[  PASSED  \] (\d+) test", log, re.M)
             count.passed += int(passed.group(1)) if passed else len(results)
-            for skipped in re.findall(r"^\[  SKIPPED \] (\w+)$", log, re.M):
+            for skipped in sorted(set(re.findall(r"^\[  SKIPPED \] (\w+)$", log, re.M))):
                 count.skip(f"{title}: {skipped}: {'cannot:' if 'cannot:' in log else ''}")
         else:
             failed = set(re.findall(r"^\[  FAILED  \] (\w+)$", log, re.M)) or {""}
