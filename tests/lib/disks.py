@@ -14,13 +14,13 @@ def _run(*args):
 
 
 @contextlib.contextmanager
-def mounted(ground, name, size):
-    """An ext4 with journal, of size bytes at most, mounted below ground; nothing is kept back for root on it."""
+def mounted(ground, name, size, journal=True):
+    """An ext4 (with journal, unless said), of size bytes at most, mounted below ground; nothing is kept back for root on it."""
     machine.need_root()
     image, path = os.path.join(ground, name + ".img"), os.path.join(ground, name)
     with open(image, "wb") as file:
         file.truncate(size)
-    _run("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+    _run("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "has_journal" if journal else "^has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
     os.mkdir(path)
     try:
         _run("mount", "-o", "loop", image, path)
