@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,40 +52,59 @@ new_socket(void)
 	return fd;
 }
 
-int
-message_listen(const char *path, mode_t mode, gid_t gid)
+/* Binds, with mode and group exact before anybody can connect. Not listening yet. */
+static int
+bind_closed(int fd, const char *path, mode_t mode, gid_t gid)
 {
-	scoped(close_fd) int fd = -EBADF;
-	scoped(close_fd) int probe = -EBADF;
 	struct sockaddr_un address;
-	struct stat st;
 	socklen_t len = 0;
 	mode_t mask;
 	int r = make_address(path, &address, &len);
 
 	if (r < 0)
 		return r;
-	probe = message_connect(path, true);
-	if (probe >= 0 || probe == -EAGAIN)
-		return -EADDRINUSE;
-	if (probe == -ECONNREFUSED) {	/* what is no socket refuses too */
-		if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-			return -ENOTSOCK;
-		if (unlink(path) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	fd = new_socket();
-	if (fd < 0)
-		return fd;
-	/* No moment in which somebody else could connect: born closed, then opened to whom it is for. */
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
 	mask = umask(0777);
 	r = bind(fd, (const struct sockaddr *)&address, len) < 0 ? -errno : 0;
 	(void)umask(mask);
-	if (r < 0)
-		return r;
-	if ((gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) < 0) || chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
+	if (r == 0 && ((gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) < 0) || chmod(path, mode) < 0)) {
 		r = -errno;
 		(void)unlink(path);
+	}
+	return r;
+}
+
+int
+message_listen(const char *path, mode_t mode, gid_t gid)
+{
+	scoped(close_fd) int fd = -EBADF;
+	scoped(close_fd) int probe = -EBADF;
+	char first[sizeof ((struct sockaddr_un *)NULL)->sun_path + 1];
+	struct stat st;
+	int r;
+
+	probe = message_connect(path, true);
+	if (probe >= 0 || probe == -EAGAIN)
+		return -EADDRINUSE;
+	if (probe == -ENAMETOOLONG)
+		return probe;
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	fd = new_socket();
+	if (fd < 0)
+		return fd;
+	/* Made beside its place and moved there: no moment in which somebody else could connect, and none in which those whom it is
+	 * for are refused. Where there is no room for the one character more it is made in its place. */
+	(void)snprintf(first, sizeof first, "%s~", path);
+	if (strlen(first) >= sizeof first - 1)
+		first[strlen(path)] = '\0';
+	r = bind_closed(fd, first, mode, gid);
+	if (r < 0)
+		return r;
+	if (listen(fd, SOMAXCONN) < 0 || (strcmp(first, path) != 0 && rename(first, path) < 0)) {
+		r = -errno;
+		(void)unlink(first);
 		return r;
 	}
 	return take_fd(fd);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -412,6 +413,79 @@ test_a_dead_socket_is_replaced_and_a_living_one_is_not(void **state)
 	close_fd(&second);
 }
 
+struct seeker {
+	char path[600];
+	atomic_bool over;
+	atomic_int wrong;	/* first errno that is neither of the two */
+	atomic_uint connected;
+};
+
+static void *
+seek(void *arg)
+{
+	struct seeker *s = arg;
+
+	while (!atomic_load(&s->over)) {
+		scoped(close_fd) int fd = message_connect(s->path, true);
+		int none = 0;
+
+		if (fd >= 0)
+			atomic_fetch_add(&s->connected, 1);
+		else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN)
+			(void)atomic_compare_exchange_strong(&s->wrong, &none, fd);
+	}
+	return NULL;
+}
+
+/* Who connects meets no socket, a dead one or a living one, but never one that is not open to it yet. (Root may open any.) */
+static void
+test_a_socket_is_there_whole_or_not_at_all(void **state)
+{
+	const struct temp_dir *dir = *state;
+	struct seeker s = { .path = "" };
+	pthread_t thread;
+	uint64_t end = clock_mono() + 20 * USEC_PER_SEC;
+
+	(void)snprintf(s.path, sizeof s.path, "%s/s", dir->path);
+	assert_int_equal(pthread_create(&thread, NULL, seek, &s), 0);
+	for (int i = 0; (i < 300 || atomic_load(&s.connected) < 10) && clock_mono() < end; i++) {
+		int fd = message_listen(s.path, 0666, (gid_t)-1);
+
+		assert_true(fd >= 0);
+		close_fd(&fd);
+	}
+	atomic_store(&s.over, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(atomic_load(&s.wrong), 0);
+	assert_true(atomic_load(&s.connected) >= 10);
+	assert_int_equal(faccessat(dir->fd, "s~", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+}
+
+static void
+test_the_longest_path_is_used(void **state)
+{
+	const struct temp_dir *dir = *state;
+	char path[200];
+	size_t len = strlen(dir->path);
+
+	assert_true(len < 90);
+	for (size_t total = 105; total <= 107; total++) {
+		int fd;
+
+		memset(path, 'x', sizeof path);
+		memcpy(path, dir->path, len);
+		path[len] = '/';
+		path[total] = '\0';
+		fd = message_listen(path, 0600, (gid_t)-1);
+		assert_true(fd >= 0);
+		assert_int_equal(message_listen(path, 0600, (gid_t)-1), -EADDRINUSE);
+		close_fd(&fd);
+		fd = message_listen(path, 0600, (gid_t)-1);
+		assert_true(fd >= 0);
+		close_fd(&fd);
+	}
+}
+
 static void
 test_what_is_no_socket_is_left_alone(void **state)
 {
@@ -469,6 +543,8 @@ main(void)
 		PAIR_TEST(test_a_full_socket_of_a_nonblocking_sender),
 		TEMP_DIR_TEST(test_a_socket_has_its_mode_and_peers_are_known),
 		TEMP_DIR_TEST(test_a_dead_socket_is_replaced_and_a_living_one_is_not),
+		TEMP_DIR_TEST(test_a_socket_is_there_whole_or_not_at_all),
+		TEMP_DIR_TEST(test_the_longest_path_is_used),
 		TEMP_DIR_TEST(test_what_is_no_socket_is_left_alone),
 		cmocka_unit_test(test_long_paths_are_refused),
 	};

@@ -1,0 +1,152 @@
+"""Everything that can be asked of the helper, by many at once and in any order, while it is executed anew, reloaded and shot. What was
+answered holds afterwards; nothing but we ends the helper."""
+
+import os
+import random
+import signal
+import threading
+
+import pytest
+
+from lib import jobs, machine
+
+SECONDS = 15
+SEEDS = [int(seed) for seed in os.environ.get("STORM_SEEDS", "1 2").split()]	# for who looks for more
+ENDLESS = "sleep 1000"
+TOOLS = {"once": jobs.shell(), "twice": jobs.shell(twice="yes"), "brief": jobs.shell(keep="2s")}
+
+
+class Rider(threading.Thread):
+    """One client in the storm."""
+
+    def __init__(self, stack, dice, over):
+        super().__init__(daemon=True)
+        self.stack, self.dice, self.over = stack, dice, over
+        self.error = None
+        self.accepted = {}	# id: (tool, script)
+        self.forgotten, self.doubtful = set(), set()	# doubtful: asked to be forgotten, no answer
+        self.answers = 0
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                try:
+                    with self.stack.helper(hello=False, timeout=30) as gate:
+                        if gate.ask({"op": "hello", "versions": [1]}) is not None:
+                            while not self.over.is_set() and self.one(gate):
+                                pass
+                except (ConnectionError, FileNotFoundError):
+                    self.over.wait(0.02)	# nobody there at the moment
+        except BaseException as error:	# noqa: BLE001 - shown by the test
+            self.error = error
+
+    def one(self, gate):
+        """One request; False where the connection has ended."""
+        what = self.dice.choices(["submit", "kill", "forget", "watch", "may", "queue", "leave"], [8, 5, 3, 2, 1, 1, 0.3])[0]
+        job = self.dice.choice(list(self.accepted)) if self.accepted else "0" * 32
+        if what == "leave":
+            return False
+        if what == "submit":
+            tool = self.dice.choice(list(TOOLS))
+            script = self.dice.choice(["true", "sleep 0.05", "echo x >out", ENDLESS, "exit 3"])
+            data = b"x" * self.dice.choice([0, 100, 3000, 300000])
+            inputs = {"big": data} if data else {}
+            answer = gate.submit(tool, inputs, {"script": script})
+            if answer and answer["ok"]:
+                self.accepted[answer["id"]] = (tool, script)
+        elif what == "kill":
+            answer = gate.kill(job)
+        elif what == "forget":
+            self.doubtful.add(job)
+            answer = gate.ask({"op": "forget", "id": job})
+            if answer:
+                self.doubtful.discard(job)
+                if answer["ok"] or jobs.error(answer) == "ENOENT":
+                    self.forgotten.add(job)
+        elif what == "watch":
+            ids = self.dice.sample(list(self.accepted), min(len(self.accepted), 20))
+            answer = gate.ask({"op": self.dice.choice(["watch", "unwatch"]), "ids": ids})
+        elif what == "may":
+            answer = gate.ask({"op": "may", "service": "test", "owner": "test:user:one", "bytes": 1000})
+        else:
+            answer = gate.queue()
+        self.answers += answer is not None
+        return answer is not None
+
+
+def weather(stack, dice, over):
+    """What befalls the helper."""
+    while not over.wait(dice.uniform(0.2, 0.9)):
+        what = dice.choices(["anew", "reload", "shot", "end", "supervisor"], [4, 2, 2, 1, 2])[0]
+        if what == "anew":
+            try:
+                with stack.helper(admin=True) as admin:
+                    admin.ask({"op": "restart"})
+            except ConnectionError:
+                pass
+        elif what == "reload":
+            stack.kill("helper", signal.SIGHUP)
+        elif what == "supervisor":
+            pids = stack.pids("supervisor")
+            if pids:
+                try:
+                    os.kill(dice.choice(pids), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        else:
+            child = stack.server.children["helper"]
+            assert child.poll() is None, f"the helper ended by itself with {child.returncode}\n{stack.log('helper')[-3000:]}"
+            stack.kill("helper") if what == "shot" else stack.stop("helper")
+            stack.start("helper")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_was_answered_holds(make_stack, seed):
+    stack = make_stack(parts=("helper",), tools=TOOLS, slots=3, conf={"helper": {"attempts_max": "100"}, "spool": {"redo_bytes": "4M"}})
+    dice, over = random.Random(seed), threading.Event()
+    riders = [Rider(stack, random.Random(f"{seed}-{i}"), over) for i in range(5)]
+    timer = threading.Timer(SECONDS, over.set)
+    for thread in (*riders, timer):
+        thread.start()
+    try:
+        weather(stack, dice, over)
+    finally:
+        over.set()
+        timer.cancel()
+        for rider in riders:
+            rider.join(40)
+    assert not [rider.error for rider in riders if rider.error or rider.is_alive()]
+    assert stack.server.children["helper"].poll() is None
+    accepted = {job: what for rider in riders for job, what in rider.accepted.items()}
+    forgotten = set().union(*(rider.forgotten for rider in riders))
+    doubtful = set().union(*(rider.doubtful for rider in riders))
+    assert len(accepted) > 50 and sum(rider.answers for rider in riders) > 300
+    with stack.helper() as gate:
+        for job in jobs.all_jobs(stack):	# also those whose askers never heard of them
+            if not stack.record(job, "result.json"):
+                gate.kill(job, "end")
+        jobs.wait_idle(gate, 120)
+    there = set(jobs.all_jobs(stack))
+    for job, (tool, script) in accepted.items():
+        result = stack.record(job, "result.json")
+        if job in forgotten:
+            assert job not in there, job
+            continue
+        if job not in there or (not result and not os.path.exists(stack.job_folder(job))):	# expired since we looked
+            assert job in doubtful or tool == "brief", (job, tool, script)
+            continue
+        assert result, (job, tool, script)
+        wanted = {"true": "passed", "sleep 0.05": "passed", "echo x >out": "passed", "exit 3": "failed", ENDLESS: "killed"}[script]
+        assert result["verdict"] in (wanted, "killed", "lost"), (job, tool, script, result)
+        if result["verdict"] == "lost":	# its supervisor was shot, and it may not run twice
+            assert tool != "twice", (job, result)
+        elif result["verdict"] == "killed":
+            assert result["by"] in ("end", "test"), (job, result)
+    # A start-up finds nothing else.
+    before = there
+    stack.kill("helper")
+    stack.start("helper")
+    lasting = {job for job in before if stack.record(job, "job.json").get("tool") in ("once", "twice")}
+    after = set(jobs.all_jobs(stack))
+    assert not lasting - after and not after - before, (lasting - after, after - before)
+    machine.wait_for(lambda: not jobs.names(stack, "incoming") and not jobs.names(stack, "trash"), 20, "nothing lies about")
