@@ -388,10 +388,12 @@ expiry_free(struct expiry *e)
 void
 expire_confirm(struct helper *h)
 {
-	if (h->expiry && h->expiry->held) {
-		h->expiry->confirmed = true;
+	if (!h->expiry)
+		return;
+	/* Also before the pass that would have held: the clock is right now, said who asked. */
+	h->expiry->confirmed = true;
+	if (h->expiry->held)
 		log_notice("the clock is confirmed");
-	}
 }
 
 bool

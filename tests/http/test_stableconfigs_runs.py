@@ -241,8 +241,7 @@ def test_the_gate_is_restarted(make_stack, long_answer):
     stack = make_stack()
     client = sc.Client(stack)
     for end in (lambda: stack.stop("gate"), lambda: stack.kill("keeper"), lambda: stack.kill("worker")):
-        task = client.post(LONG, gen=100000)
-        with sc.frozen(stack, client, task):
+        with sc.frozen_task(stack, client, LONG, gen=100000) as (task, _):
             end()
             if stack.pids("keeper"):
                 machine.wait_for(lambda: client.request("GET", "/status/nope").status_code == 404, 10, "another worker answers")
@@ -257,8 +256,7 @@ def test_the_helper_is_killed_in_mid_run(make_stack, long_answer):
     """stableconfigs#38: the run does not notice; the next helper takes it up, and the queue behind it."""
     stack = make_stack(slots=1)
     client = sc.Client(stack)
-    task = client.post(LONG, gen=100000)
-    with sc.frozen(stack, client, task) as engine:
+    with sc.frozen_task(stack, client, LONG, gen=100000) as (task, engine):
         queued = client.post(B4)
         stack.kill("helper")
         for other in (task, queued):	# whoever asks meanwhile is answered from the spool
@@ -275,8 +273,7 @@ def test_the_run_ends_while_there_is_no_helper(make_stack, long_answer):
     """stableconfigs#38: its result stands, helper or not."""
     stack = make_stack()
     client = sc.Client(stack)
-    task = client.post(LONG, gen=100000)
-    with sc.frozen(stack, client, task):
+    with sc.frozen_task(stack, client, LONG, gen=100000) as (task, _):
         stack.kill("helper")
     assert client.final(task).content == long_answer
     stack.start("helper")
@@ -288,8 +285,7 @@ def test_the_supervisor_is_killed(make_stack, long_answer):
     """stableconfigs#38: its tool goes with it, and the task is computed again: a result or 402, never 202 for ever."""
     stack = make_stack()
     client = sc.Client(stack)
-    task = client.post(LONG, gen=100000)
-    with sc.frozen(stack, client, task) as engine:
+    with sc.frozen_task(stack, client, LONG, gen=100000) as (task, engine):
         assert stack.kill("supervisor")
         assert engine.wait(10), "the tool outlived its supervisor"
     answer = client.final(task)
@@ -318,8 +314,7 @@ def test_everything_is_killed(make_stack, long_answer):
     client = sc.Client(stack)
     done = client.post(B4, gen=2)
     before = client.final(done)
-    task = client.post(LONG, gen=100000)
-    with sc.frozen(stack, client, task):
+    with sc.frozen_task(stack, client, LONG, gen=100000) as (task, _):
         queued = client.post(B4)
         for role in ("helper", "supervisor", "keeper", "nginx"):
             assert stack.kill(role)

@@ -176,13 +176,41 @@ def engine(stack, task):
     return procs.Process.of(found[0]) if found else None
 
 
+def freeze(stack, client, task):
+    """Stops the engine of this task where it is; None where it was quicker."""
+    def look():
+        return engine(stack, task) or client.status(task).status_code not in (202, 203)
+    process = machine.wait_for(look, 30, f"task {task} is computed", pause=0.002)
+    if process is True or not process.send(signal.SIGSTOP):
+        return None
+    if client.status(task).status_code == 202:
+        return process
+    process.send(signal.SIGCONT)
+    return None
+
+
 @contextlib.contextmanager
 def frozen(stack, client, task):
-    """Stops the engine of this task where it is, until the block ends."""
-    process = machine.wait_for(lambda: engine(stack, task), 30, f"task {task} is computed", pause=0.002)
-    assert process.send(signal.SIGSTOP)
+    """Stops the engine of a task that is long enough to be met, until the block ends."""
+    process = freeze(stack, client, task)
+    assert process, f"task {task} has ended already"
     try:
-        assert client.status(task).status_code == 202
         yield process
+    finally:
+        process.send(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def frozen_task(stack, client, *args, **keywords):
+    """Posts a task that ends by itself and stops its engine until the block ends: (task, engine). On a busy machine it may have
+    ended before we see it; then another one is posted."""
+    for _ in range(30):
+        task = client.post(*args, **keywords)
+        process = freeze(stack, client, task)
+        if process:
+            break
+    assert process, "no task could be met while it is computed"
+    try:
+        yield task, process
     finally:
         process.send(signal.SIGCONT)
