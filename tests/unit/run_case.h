@@ -21,12 +21,15 @@ struct run_case {
 	int pidfd;
 	struct plan *plan;
 	bool as_nobody;	/* started by root: the supervisor is to run as uid 65534, which owns the folder then */
+	char programs[64];	/* where such an account finds them: the build folder may lie out of its reach; "": there */
 	struct rusage usage;	/* of the supervisor and what it reaped */
 };
 
 /* A job whose tool is /bin/sh -c script; nothing is started yet, and plan may be changed until run_case_start(). */
 void run_case_init(struct run_case *c, enum jail_kind jail, const char *script);
 void run_case_done(struct run_case *c);
+/* Where root calls, whom the kernel exempts from much: run the supervisor as another account, from copies of the programs. */
+void run_case_become_nobody(struct run_case *c);
 /* Adds an input to in/ and to the plan. */
 void run_case_input(struct run_case *c, const char *name, const char *text);
 void run_case_argv(struct run_case *c, const char *const argv[]);

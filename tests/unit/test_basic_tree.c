@@ -234,8 +234,10 @@ test_remove_tree_tells_the_first_error_and_removes_the_rest(void **state)
 	int top = -EBADF, locked = -EBADF, other = -EBADF, r = 0;
 	struct stat st = { 0 };
 
-	if (geteuid() != 0)
-		skip();	/* it takes a second account */
+	if (geteuid() != 0) {
+		print_message("cannot: needs root, for a second account\n");
+		skip();
+	}
 	top = make_dir_at(dir->fd, "tree", 0700, (gid_t)-1);
 	locked = make_dir_at(top, "locked", 0755, (gid_t)-1);	/* root's: not to be emptied by nobody */
 	make_file(locked, "file");

@@ -293,8 +293,10 @@ test_accounts_become_numbers(void **state)
 	const uid_t daemon_uid = daemon ? daemon->pw_uid : 0;	/* before the next look-up takes its place */
 	const gid_t mail_gid = mail ? mail->gr_gid : 0;
 
-	if (!daemon || !mail)
+	if (!daemon || !mail) {
+		print_message("cannot: no account daemon, no group mail\n");
 		skip();
+	}
 	load(state, "[helper]\ngate_user = daemon\nadmin_user = root\n[spool]\nread_group = mail\n", &l);
 	assert_faults(&l.faults, l.path, NO_FAULTS);
 	assert_int_equal(config_accounts(l.config, &l.faults, &a), 0);

@@ -162,20 +162,6 @@ test_folders_are_read_only_at_their_own_place(void **state)
 	run_case_done(&c);
 }
 
-/* The kernel exempts the real root from much. */
-static bool
-become_nobody(struct run_case *c)
-{
-	if (getuid() != 0)
-		return true;
-	if (system("setpriv --reuid=65534 --regid=65534 --clear-groups test -x ./spoolgate-run") != 0) {
-		print_message("skipped: another uid cannot reach the build folder\n");
-		return false;
-	}
-	c->as_nobody = true;
-	return true;
-}
-
 static void
 test_process_limit(void **state)
 {
@@ -185,10 +171,7 @@ test_process_limit(void **state)
 	(void)state;
 	run_case_init(&c, JAIL_BWRAP, "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done 2>/dev/null; echo all");
 	c.plan->limits.processes = 4;
-	if (!become_nobody(&c)) {
-		run_case_done(&c);
-		skip();
-	}
+	run_case_become_nobody(&c);
 	run_case_run(&c, &res);
 	assert_int_equal(res.verdict, VERDICT_FAILED);
 	assert_log(&c, "");
@@ -206,10 +189,7 @@ test_tool_is_offered_to_the_oom_killer(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		run_case_init(&c, kinds[i], "read -r adj < /proc/self/oom_score_adj; test $adj -ge 500 && echo offered");
-		if (!become_nobody(&c)) {
-			run_case_done(&c);
-			skip();
-		}
+		run_case_become_nobody(&c);
 		run_case_run(&c, &res);
 		assert_log(&c, "offered\n");
 		run_case_done(&c);

@@ -310,8 +310,10 @@ test_sets_the_group(void **state)
 	struct walk_counts counts = { 0 };
 	struct stat st = { 0 };
 
-	if (getuid() != 0)
+	if (getuid() != 0) {
+		print_message("cannot: needs root\n");
 		skip();
+	}
 	make(dir, "a", 0755);
 	put(dir, "a/f", 1);
 	assert_return_code(walk_outputs(dir->fd, &caps, note, &seen, &counts), 0);

@@ -158,7 +158,7 @@ test_spool_shows_each_account_its_own_part(void **state)
 	unsigned *wrong = NULL;
 
 	if (geteuid() != 0) {
-		print_message("not root, so no other account can be tried\n");
+		print_message("cannot: not root, so no other account can be tried\n");
 		skip();
 	}
 	assert_int_equal(chmod(f->parent, 0711), 0);
