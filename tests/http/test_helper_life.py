@@ -427,6 +427,7 @@ def test_subscribers_learn_of_a_re_execution(stack):
         assert watcher.ask({"op": "watch", "ids": [job]})["ok"]
         assert gate.kill(job)["ok"]
         assert watcher.receive()["id"] == job
+        jobs.wait_idle(gate)
 
 
 # systemd
