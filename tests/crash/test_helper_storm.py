@@ -122,10 +122,21 @@ def test_what_was_answered_holds(make_stack, seed):
     doubtful = set().union(*(rider.doubtful for rider in riders))
     assert len(accepted) > 50 and sum(rider.answers for rider in riders) > 300
     with stack.helper() as gate:
-        for job in jobs.all_jobs(stack):	# also those whose askers never heard of them
-            if not stack.record(job, "result.json"):
+        def live():
+            return [job for job in jobs.all_jobs(stack) if not stack.record(job, "result.json")]
+
+        def ended():
+            for job in live():	# also those whose askers never heard of them, and what is being put in its place just now
                 gate.kill(job, "end")
-        jobs.wait_idle(gate, 120)
+            queue = gate.queue()
+            return queue["queued"] + queue["running"] == 0
+
+        try:
+            machine.wait_for(ended, 300, "the queue is empty", pause=0.2)
+        except TimeoutError:
+            for job in live():	# for whoever has to find out why
+                print(job, os.listdir(stack.job_folder(job)), stack.record(job, "state.json"), stack.record(job, "run.json"))
+            raise
     there = set(jobs.all_jobs(stack))
     for job, (tool, script) in accepted.items():
         result = stack.record(job, "result.json")
