@@ -1,8 +1,34 @@
-bin_PROGRAMS += spoolgate
-spoolgate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
-spoolgate_SOURCES = \
+# The command. Everything but main.c is a library, for the tests.
+noinst_LIBRARIES += libcli.a
+libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CURL_CFLAGS)
+libcli_a_SOURCES = \
 	src/cli/admin.c \
 	src/cli/command.h \
 	src/cli/doctor.c \
-	src/cli/main.c
-spoolgate_LDADD = libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(BASIC_LIBS)
+	src/cli/download.c src/cli/download.h \
+	src/cli/fetch.c \
+	src/cli/follow.c src/cli/follow.h \
+	src/cli/http.c src/cli/http.h \
+	src/cli/input.c src/cli/input.h \
+	src/cli/job.c \
+	src/cli/list.c \
+	src/cli/raw.c \
+	src/cli/save.c src/cli/save.h \
+	src/cli/session.c src/cli/session.h \
+	src/cli/settings.c src/cli/settings.h \
+	src/cli/show.c src/cli/show.h \
+	src/cli/status.c \
+	src/cli/submit.c \
+	src/cli/tools.c \
+	src/cli/value.c src/cli/value.h \
+	src/cli/wait.c \
+	src/cli/when.c
+CLI_LIBS = libcli.a libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(CURL_LIBS) -lm
+
+bin_PROGRAMS += spoolgate
+spoolgate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+spoolgate_SOURCES = src/cli/main.c
+spoolgate_LDADD = $(CLI_LIBS)
+
+completiondir = $(datadir)/bash-completion/completions
+dist_completion_DATA = src/cli/completion/spoolgate
