@@ -10,6 +10,8 @@
 #include "cli/show.h"
 #include "config/config.h"
 
+#define LAST_SECOND 253402300799	/* 9999-12-31T23:59:59Z: RFC 3339 can write none that is later */
+
 /* Exactly n decimal digits, which *p is moved over. */
 static bool
 read_digits(const char **p, size_t n, int *ret)
@@ -91,7 +93,7 @@ read_fraction(const char **p, uint64_t *ret_usec)
 static int
 from_seconds(time_t sec, uint64_t usec, uint64_t *ret)
 {
-	if (sec < 0)
+	if (sec < 0 || sec > LAST_SECOND)
 		return -EINVAL;
 	*ret = (uint64_t)sec * USEC_PER_SEC + usec;
 	return 0;
