@@ -1,7 +1,7 @@
 # nginx's configuration for an installation; the quickstart fills the same templates for itself (stack/server.py).
 nginxdir = $(pkgdatadir)/nginx
 nginx_DATA = nginx/http.conf nginx/server.conf nginx/fastcgi.conf nginx/site.conf.example \
-	nginx/stableconfigs-prefix.conf nginx/stableconfigs-root.conf
+	nginx/stableconfigs-prefix.conf nginx/stableconfigs-root.conf nginx/v1-prefix.conf
 NGINX_TEMPLATES = nginx/nginx.conf.in nginx/http.conf.in nginx/server.conf.in nginx/fastcgi.conf.in nginx/site.conf.in \
 	nginx/service.conf.in
 EXTRA_DIST += $(NGINX_TEMPLATES)
@@ -27,5 +27,8 @@ nginx/site.conf.example: nginx/site.conf.in Makefile
 	$(AM_V_GEN)$(FILL) $(srcdir)/nginx/site.conf.in >$@
 nginx/stableconfigs-prefix.conf: nginx/service.conf.in Makefile
 	$(AM_V_GEN)$(FILL_SERVICE) -e 's,[@]prefix[@],/stableconfigs,g' $(srcdir)/nginx/service.conf.in >$@
+nginx/v1-prefix.conf: nginx/service.conf.in Makefile
+	$(AM_V_GEN)$(FILL) -e 's,[@]service[@],v1,g' -e 's,[@]body_max[@],257m,g' -e 's,[@]shape[@],problem,g' \
+		-e 's,[@]prefix[@],/v1,g' $(srcdir)/nginx/service.conf.in >$@
 nginx/stableconfigs-root.conf: nginx/service.conf.in Makefile
 	$(AM_V_GEN)$(FILL_SERVICE) -e 's,[@]prefix[@],,g' $(srcdir)/nginx/service.conf.in >$@

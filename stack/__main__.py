@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--port", metavar="N", type=int, help="HTTPS port (default: 8443)")
     parser.add_argument("--listen", metavar="ADDRESS", action="append", help="address of that port (default: loopback); repeatable")
     parser.add_argument("--classic-ports", action="store_true", help="also bind the reference servers' own ports on loopback: " +
-                        ", ".join(f"{s.name} {s.classic_port}" for s in SERVICES.values()))
+                        ", ".join(f"{s.name} {s.classic_port}" for s in SERVICES.values() if s.classic_port))
     parser.add_argument("--stand-ins", action="store_true", help="serve a service that is off with test equipment; says what it serves")
     parser.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="environment of gate and helper; repeatable")
     return parser.parse_args()
@@ -57,7 +57,7 @@ def open_stack(state, wanted):
                 raise StackError(f"This stack runs with {key} = {json.dumps(stack.options[key])}: "
                                  "`quickstart down` it before it can run otherwise.")
         options = stack.options
-    plain = {s.name: s.classic_port for s in SERVICES.values()} if options["classic"] else {}
+    plain = {s.name: s.classic_port for s in SERVICES.values() if s.classic_port} if options["classic"] else {}
     stack = server.Server(server.Settings(**base, port=options["port"], listen=tuple(options["listen"]), plain=plain,
                                           environment=options["environment"]))
     stack.options = options

@@ -127,7 +127,7 @@ class Server:
         for name in ("http.conf", "server.conf", "fastcgi.conf"):
             folder.write(os.path.join(etc, "nginx", name), self._template("nginx/" + name, values))
         for service in SERVICES.values():
-            for kind, prefix in (("prefix", service.prefix), ("root", "")):
+            for kind, prefix in (("prefix", service.prefix), ("root", ""))[:2 if service.classic_port else 1]:
                 folder.write(os.path.join(etc, "nginx", f"{service.name}-{kind}.conf"), self._template(
                     "nginx/service.conf", {**values, "service": service.name, "prefix": prefix,
                                            "body_max": service.body_max, "shape": service.shape}))
@@ -153,7 +153,7 @@ class Server:
             *(f"include {etc}/{name}-prefix.conf;" for name in SERVICES),
             "location = / {", "\tdefault_type application/json;", f"\treturn 200 '{{\"services\":{{{table}}}}}\\n';", "}",
             "location / {", "\treturn 404;", "}"], True)
-        for name in SERVICES:
+        for name in (s.name for s in SERVICES.values() if s.classic_port):
             block(main, f"{name}.localhost", [f"include {etc}/{name}-root.conf;"], True)
         for name, port in own.plain.items():
             loopback = ["127.0.0.1", "[::1]"] if have_ipv6() else ["127.0.0.1"]
@@ -168,7 +168,7 @@ class Server:
         if not os.path.isdir(self.spool):
             folder.own_folder(self.spool, accounts.helper(), 0o711)
         folder.make_certificate(os.path.join(self.state, "tls"), (
-            "localhost", *(f"{name}.localhost" for name in SERVICES), "127.0.0.1", "::1", *self.settings.names))
+            "localhost", *(f"{s.name}.localhost" for s in SERVICES.values() if s.classic_port), "127.0.0.1", "::1", *self.settings.names))
         self.write_configuration()
         self.save()
 
@@ -363,7 +363,8 @@ class Server:
             "pids": {"nginx": self.parts["nginx"].pid if self.alive("nginx") else None,
                      "helper": self.parts["helper"].pid if self.alive("helper") else None,
                      "gate": ([self.parts["gate"].pid] + self.gate_workers()) if self.alive("gate") else []},
-            "services": {s.name: {"prefix": s.prefix, "port": own.plain.get(s.name), "host": f"{s.name}.localhost"}
+            "services": {s.name: {"prefix": s.prefix, "port": own.plain.get(s.name),
+                                  "host": f"{s.name}.localhost" if s.classic_port else None}
                          for s in SERVICES.values()},
             "credentials": self.credentials,
         }

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 class Service:
     name: str
     prefix: str
-    classic_port: int	# the reference server's own
+    classic_port: int	# the reference server's own; 0: a service of ours, below its prefix alone
     body_max: str	# nginx's limit: a little above the gate's
     shape: str	# which location of server.conf answers nginx's own errors
 
 
 SERVICES = {s.name: s for s in (
     Service("stableconfigs", "/stableconfigs", 5005, "4160k", "plain"),
+    Service("v1", "/v1", 0, "257m", "problem"),
 )}

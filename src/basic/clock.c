@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "basic/clock.h"
@@ -79,4 +80,71 @@ clock_format(uint64_t wall_usec, char ret_text[CLOCK_TEXT_SIZE])
 	(void)gmtime_r(&sec, &tm);
 	n = strftime(ret_text, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 	(void)snprintf(ret_text + n, CLOCK_TEXT_SIZE - n, ".%06uZ", (unsigned)(wall_usec % USEC_PER_SEC));
+}
+
+/* n digits as a number; -1: there are fewer. */
+static int
+digits(const char *text, int n)
+{
+	int number = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -1;
+		number = number * 10 + (text[i] - '0');
+	}
+	return number;
+}
+
+/* "Z", "+01:00" and the like, as seconds east. */
+static int
+offset_parse(const char *text, int *ret_sec)
+{
+	int hours, minutes;
+
+	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
+		*ret_sec = 0;
+		return 0;
+	}
+	if ((*text != '+' && *text != '-') || (hours = digits(text + 1, 2)) < 0 || hours > 23 || text[3] != ':' ||
+	    (minutes = digits(text + 4, 2)) < 0 || minutes > 59 || text[6] != '\0')
+		return -EINVAL;
+	*ret_sec = (hours * 60 + minutes) * (*text == '-' ? -60 : 60);
+	return 0;
+}
+
+int
+clock_parse(const char *text, uint64_t *ret_wall_usec)
+{
+	struct tm tm = { .tm_year = digits(text, 4) };
+	struct tm again;
+	uint64_t fraction = 0;
+	int offset = 0;
+	time_t sec;
+
+	if (tm.tm_year < 1970 || text[4] != '-' || (tm.tm_mon = digits(text + 5, 2)) < 1 || text[7] != '-' ||
+	    (tm.tm_mday = digits(text + 8, 2)) < 1 || (text[10] != 'T' && text[10] != 't' && text[10] != ' ') ||
+	    (tm.tm_hour = digits(text + 11, 2)) < 0 || text[13] != ':' || (tm.tm_min = digits(text + 14, 2)) < 0 ||
+	    text[16] != ':' || (tm.tm_sec = digits(text + 17, 2)) < 0)
+		return -EINVAL;
+	text += 19;
+	if (*text == '.') {
+		uint64_t unit = USEC_PER_SEC / 10;
+
+		if (digits(++text, 1) < 0)
+			return -EINVAL;
+		for (; *text >= '0' && *text <= '9'; text++, unit /= 10)
+			fraction += (uint64_t)(*text - '0') * unit;
+	}
+	if (offset_parse(text, &offset) < 0)
+		return -EINVAL;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	again = tm;
+	sec = timegm(&again);	/* puts a 30th of February into March */
+	if (again.tm_mon != tm.tm_mon || again.tm_mday != tm.tm_mday || again.tm_hour != tm.tm_hour || again.tm_min != tm.tm_min ||
+	    again.tm_sec != tm.tm_sec || sec < offset)
+		return -EINVAL;
+	*ret_wall_usec = (uint64_t)(sec - offset) * USEC_PER_SEC + fraction;
+	return 0;
 }

@@ -2,14 +2,22 @@
 noinst_LIBRARIES += libgate.a
 libgate_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(FCGI_CFLAGS) $(SYSTEMD_CFLAGS)
 libgate_a_SOURCES = \
+	src/gate/api_native.c src/gate/api_native.h \
+	src/gate/api_native_job.c \
+	src/gate/api_native_list.c \
+	src/gate/api_native_submit.c \
 	src/gate/api_stableconfigs.c \
 	src/gate/api_stableconfigs_problem.c src/gate/api_stableconfigs_problem.h \
+	src/gate/auth.c src/gate/auth.h \
 	src/gate/body.c src/gate/body.h \
 	src/gate/cors.c src/gate/cors.h \
 	src/gate/exchange.c src/gate/exchange.h \
 	src/gate/gate.c src/gate/gate.h \
+	src/gate/input_file.c src/gate/input_file.h \
 	src/gate/keeper.c src/gate/keeper.h \
+	src/gate/multipart.c src/gate/multipart.h \
 	src/gate/number.c src/gate/number.h \
+	src/gate/problem.c src/gate/problem.h \
 	src/gate/request.c src/gate/request.h \
 	src/gate/response.c src/gate/response.h \
 	src/gate/router.c src/gate/router.h \

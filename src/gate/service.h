@@ -51,5 +51,6 @@ extern const struct service *const services[];
 extern const size_t n_services;
 
 extern const struct service stableconfigs_service;
+extern const struct service native_service;
 
 #endif

@@ -4,5 +4,6 @@
 
 const struct service *const services[] = {
 	&stableconfigs_service,
+	&native_service,
 };
 const size_t n_services = sizeof services / sizeof services[0];

@@ -391,13 +391,14 @@ parse_submission(struct submission *s, struct message *m)
 	id_new(job->id);
 	job->service = strdup(service);
 	job->tool = strdup(tool_name);
+	job->live = tool->live ? strdup(tool->live) : NULL;
 	job->owner = strdup(owner);
 	job->accepted_usec = clock_wall();
 	job->limits = tool->limits;
 	job->kill_grace_usec = tool->kill_grace_usec;
 	job->keep_usec = tool->keep_usec;
 	job->twice = tool->twice;
-	return job->service && job->tool && job->owner ? 0 : -ENOMEM;
+	return job->service && job->tool && job->owner && !job->live == !tool->live ? 0 : -ENOMEM;
 }
 
 /* The record, with the inputs in it unless they are flushed beside it. In a thread. */

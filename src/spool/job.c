@@ -55,6 +55,7 @@ job_free(struct job *job)
 	free(job->inputs);
 	free(job->service);
 	free(job->tool);
+	free(job->live);
 	free(job->owner);
 	json_object_put(job->note);
 	free(job);
@@ -89,7 +90,7 @@ static bool
 job_valid(const struct job *job)
 {
 	if (!id_valid(job->id) || !word_valid(job->service, WORD_MAX) || !word_valid(job->tool, WORD_MAX) ||
-	    index_owner_check(job->owner) < 0)
+	    index_owner_check(job->owner) < 0 || (job->live && !input_name_valid(job->live)))
 		return false;
 	if (!job->argv[0] || job->argv[0][0] != '/' || job->n_inputs > INPUTS_MAX)
 		return false;
@@ -200,6 +201,8 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 	jsonw_string(&w, "owner", job->owner);
 	jsonw_uint(&w, "accepted_usec", job->accepted_usec);
 	jsonw_strings(&w, "argv", job->argv);
+	if (job->live)
+		jsonw_string(&w, "live", job->live);
 	jsonw_add(&w, "inputs", take_ptr(inputs));
 	jsonw_add(&w, "limits", take_ptr(limits));
 	jsonw_uint(&w, "kill_grace_usec", job->kill_grace_usec);
@@ -311,6 +314,8 @@ job_members(json_object *obj, struct job *job)
 		r = json_get_uint(obj, "keep_usec", &job->keep_usec);
 	if (r >= 0)
 		r = json_get_bool(obj, "twice", &job->twice);
+	if (r >= 0 && json_object_object_get_ex(obj, "live", NULL))
+		r = json_dup_string(obj, "live", &job->live);
 	if (r < 0)
 		return r;
 	if (json_object_object_get_ex(obj, "note", &note))

@@ -38,6 +38,7 @@ struct job {
 	char *owner;	/* "<door>:<kind>:<name>", compared whole */
 	uint64_t accepted_usec;	/* wall time */
 	char **argv;	/* NULL-terminated; argv[0] is an absolute path */
+	char *live;	/* a file in work/ that tells of progress while it runs; NULL: none */
 	struct job_input *inputs;
 	size_t n_inputs;
 	struct limits limits;

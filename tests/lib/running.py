@@ -50,7 +50,7 @@ class Stack:
     def begin(self):
         for last in (False, False, True):
             self.settings.port = machine.Ports.free()
-            self.settings.plain = {name: machine.Ports.free() for name in SERVICES}
+            self.settings.plain = {s.name: machine.Ports.free() for s in SERVICES.values() if s.classic_port}
             self.server.prepare()
             try:
                 for part in self.wanted:
