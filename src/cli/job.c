@@ -34,9 +34,9 @@ job_elapsed(json_object *job)
 {
 	uint64_t from, to = clock_wall();
 
-	if (when_parse(job_string(job, "started"), &from) < 0)
+	if (clock_parse(job_string(job, "started"), &from) < 0)
 		return 0;
-	if (job_is_finished(job) && when_parse(job_string(job, "ended"), &to) < 0)
+	if (job_is_finished(job) && clock_parse(job_string(job, "ended"), &to) < 0)
 		return 0;
 	return to > from ? to - from : 0;
 }

@@ -24,7 +24,7 @@ static const char list_usage[] =
     "  --name NAME         only those of this name\n"
     "  --since WHEN        only those submitted at this moment or later: a date (2026-11-26), a date and a time\n"
     "                      (\"2026-11-26 16:50\", local; or RFC 3339), or an age (90s, 5m, 2h, 7d)\n"
-    "  --until WHEN        only those submitted at this moment or earlier\n"
+    "  --until WHEN        only those submitted before this moment\n"
     "  --limit N           at most so many (100)\n"
     "  --all               all of them\n"
     "  --ids               the ids alone, one a line\n"
@@ -55,7 +55,7 @@ add_moment(struct session *s, struct filter *f, const char *name, const char *te
 	char moment[CLOCK_TEXT_SIZE];
 	uint64_t usec;
 
-	if (when_parse_option(text, clock_wall(), &usec) < 0)
+	if (when_parse(text, clock_wall(), &usec) < 0)
 		return session_usage(s, "--%s %s: neither a date, a date and a time, nor an age like 90s, 5m, 2h, 7d", name, text);
 	clock_format(usec, moment);
 	add_query(f, name, moment);
@@ -162,7 +162,7 @@ print_table(struct session *s, json_object *jobs)
 		uint64_t usec;
 
 		job_state(&state, job);
-		if (when_parse(job_string(job, "created"), &usec) == 0)
+		if (clock_parse(job_string(job, "created"), &usec) == 0)
 			show_time(&created, usec);
 		if (job_string(job, "started")[0])
 			show_duration(&took, job_elapsed(job));

@@ -19,12 +19,9 @@ void show_bytes(struct strbuf *s, uint64_t bytes);	/* 999 B, 1.5 KiB, 17 MiB */
 void show_duration(struct strbuf *s, uint64_t usec);	/* 0.3 s, 0:12, 1:02:03, 2d 01:02:03 */
 void show_time(struct strbuf *s, uint64_t wall_usec);	/* 2026-11-26 16:50:00, local */
 
-/* The moment of an RFC 3339 text: 2026-11-26T16:50:00.123Z, with any offset, "t", "z" and a blank for the "T" accepted. -EINVAL:
- * not one, or before 1970 or after 9999. */
-int when_parse(const char *text, uint64_t *ret_wall_usec);
 /* What --since and --until take: an RFC 3339 moment, a local "2026-11-26" or "2026-11-26 16:50[:00]", or an age before
  * now ("90s", "5m", "2h", "7d"). -EINVAL. */
-int when_parse_option(const char *text, uint64_t now_usec, uint64_t *ret_wall_usec);
+int when_parse(const char *text, uint64_t now_usec, uint64_t *ret_wall_usec);
 
 /* A table: cells are added row after row and printed aligned, the last column as it is, each cell made harmless. */
 struct table {

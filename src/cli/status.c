@@ -30,7 +30,7 @@ print_moment(json_object *job, const char *member)
 	scoped(strbuf_done) struct strbuf out = STRBUF_INIT(TEXT_MAX);
 	uint64_t usec;
 
-	if (when_parse(job_string(job, member), &usec) < 0)
+	if (clock_parse(job_string(job, member), &usec) < 0)
 		return;
 	show_time(&out, usec);
 	print_line(member, strbuf_str(&out));
