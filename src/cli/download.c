@@ -157,6 +157,22 @@ after_cut(struct transfer *t, int r, const struct http_answer *a, uint64_t *paus
 	return r < 0 ? session_broken(s, r) : EXIT_SUCCESS;
 }
 
+/* Whether what we have can be gone on with: only an ETag or a hash tells a piece of the same from one of another. Begins anew
+ * where it cannot, unless it has been printed. */
+static int
+check_going_on(struct transfer *t)
+{
+	if (t->have == 0 || t->etag[0] || t->d->sha256)
+		return EXIT_SUCCESS;
+	if (!t->d->name) {
+		session_say(t->s, "%s: it was cut, and the server sent no ETag to go on with", t->d->shown);
+		return EXIT_CONNECTION;
+	}
+	save_partial_drop(&t->partial);
+	t->have = 0;
+	return EXIT_SUCCESS;
+}
+
 /* One request, from where we are. *ret_whole: nothing is missing any more. */
 static int
 request(struct transfer *t, uint64_t *pause, bool *ret_whole)
@@ -199,7 +215,9 @@ transfer(struct transfer *t)
 		/* An earlier run may have been cut between the last byte and the name; no server has a range for that. */
 		if (t->d->sha256 && t->have == t->d->bytes && t->have > 0)
 			break;
-		r = request(t, &pause, &whole);
+		r = check_going_on(t);
+		if (r == EXIT_SUCCESS)
+			r = request(t, &pause, &whole);
 	}
 	progress_clear(&t->s->progress);
 	return r;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "basic/clock.h"
 #include "basic/escape.h"
@@ -295,6 +296,8 @@ run(struct fetch *f, int n, char *words[])
 		return r;
 	if (!f->found || !f->report)
 		return session_broken(s, -ENOMEM);
+	if (f->to_stdout && isatty(STDOUT_FILENO))
+		s->progress.on = false;	/* two cannot write on one terminal */
 	http_catch_signals();
 	return report(f, fetch(f));
 }

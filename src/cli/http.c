@@ -29,6 +29,7 @@ struct http {
 	char *base;	/* the server's URL without a slash at its end */
 	uint64_t limit_mono;	/* 0: none */
 	bool sent;
+	bool repeated;	/* the last request was sent before, and nobody knows what became of it */
 	bool sunk;	/* a sink has had bytes of the last answer */
 	bool answered;	/* the server has answered once: its name and its certificate are right */
 	char error[CURL_ERROR_SIZE];
@@ -215,6 +216,12 @@ bool
 http_was_sent(const struct http *h)
 {
 	return h->sent;
+}
+
+bool
+http_was_repeated(const struct http *h)
+{
+	return h->repeated;
 }
 
 const char *
@@ -470,8 +477,9 @@ perform(struct http *h, const char *url, struct curl_slist *headers, struct flig
 
 /* What became of a request that got no answer. */
 static int
-transport_error(struct http *h, const struct flight *f, CURLcode code)
+transport_error(struct http *h, const char *url, const struct flight *f, CURLcode code)
 {
+	int server = (int)strcspn(url + strcspn(url, ":") + 3, "/?#") + (int)strcspn(url, ":") + 3;	/* "https://host:port" */
 	const char *text = h->error[0] ? h->error : curl_easy_strerror(code);
 
 	strbuf_reset(&h->reason);
@@ -482,7 +490,7 @@ transport_error(struct http *h, const struct flight *f, CURLcode code)
 		strbuf_addstr(&h->reason, ours);
 		return f->err;
 	}
-	strbuf_addf(&h->reason, "%s: %s", h->base, text);
+	strbuf_addf(&h->reason, "%.*s: %s", server, url, text);
 	if (code == CURLE_PEER_FAILED_VERIFICATION && !h->settings->ca)
 		strbuf_addstr(&h->reason, " (an authority of your own is named with --ca FILE or SPOOLGATE_CA)");
 	switch (code) {
@@ -572,7 +580,7 @@ http_do(struct http *h, const struct http_request *q, struct http_answer *ret)
 	int r = make_url(h, q->url, &url);
 
 	strbuf_reset(&h->reason);
-	h->sent = false;
+	h->sent = h->repeated = false;
 	if (r == 0)
 		r = make_headers(h, q, url, &headers);
 	if (r < 0)
@@ -586,11 +594,13 @@ http_do(struct http *h, const struct http_request *q, struct http_answer *ret)
 		strbuf_reset(&ret->headers);
 		strbuf_reset(&ret->body);
 		code = perform(h, url, headers, &f);
-		r = code == CURLE_OK ? 0 : transport_error(h, &f, code);
+		r = code == CURLE_OK ? 0 : transport_error(h, url, &f, code);
 		if (r == 0)
 			h->answered = true;
 		if (!may_repeat(h, q, ret, r, code, &wanted))
 			return r;
+		if (h->sent && (r < 0 || ret->status == 502 || ret->status == 504))
+			h->repeated = true;
 		if (give_up == 0)
 			give_up = clock_mono() + h->options.retry_usec;
 		if (wanted < pause)

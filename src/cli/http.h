@@ -68,6 +68,7 @@ static inline void free_http(struct http **h) { *h = http_free(*h); }
 int http_do(struct http *h, const struct http_request *q, struct http_answer *ret);
 const char *http_reason(const struct http *h);
 bool http_was_sent(const struct http *h);	/* whether the last request may have reached the server */
+bool http_was_repeated(const struct http *h);	/* whether it may have been done before the answer that came */
 /* Whether an URL is of the settings' server, that is whether it gets the token. */
 bool http_is_own(const struct http *h, const char *url);
 const char *http_server(const struct http *h);

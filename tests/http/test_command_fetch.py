@@ -226,6 +226,14 @@ def test_without_an_etag_nothing_is_left_to_go_on_with(command, fake, tmp_path):
     assert not tree(tmp_path)
 
 
+def test_without_an_etag_nothing_is_put_together(command, fake, tmp_path):
+    fake.on("GET", f"{BASE}/zip", Reply(b"old" * 1000, 200, cut=1000), Reply(BIG, 200))
+    command.run("fetch", JOB, "--zip")
+    assert tree(tmp_path) == {f"{JOB}.zip": BIG} and "Range" not in fake.requests[-1].headers
+    fake.on("GET", f"{BASE}/log", Reply(b"old" * 1000, 200, cut=1000), Reply(BIG, 200))
+    assert command.run("fetch", JOB, "--log", "-o", "-", status=4).stdout == (b"old" * 1000)[:1000]
+
+
 def partial_of(fake, command, tmp_path):
     """A cut download, and the file that it left."""
     offer(fake, {"f": BIG})

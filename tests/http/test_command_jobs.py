@@ -428,6 +428,11 @@ def test_kill_and_delete(command, fake):
     assert command.out("delete", JOB) == ""
     assert command.json("delete", JOB) == {"id": JOB, "deleted": True}
     assert command.err("delete", JOB, "e" * 32, status=5)
+    # The answer to the first was lost; it had deleted the job.
+    fake.on("DELETE", f"/v1/jobs/{JOB}", Reply(silent=True), problem(404, "none"))
+    command.run("delete", JOB)
+    fake.on("DELETE", f"/v1/jobs/{JOB}", problem(503, "busy", {"Retry-After": 0}), problem(404, "none"))
+    command.run("delete", JOB, status=5)
 
 
 def test_list(command, fake):
