@@ -6,5 +6,6 @@ libconfig_a_SOURCES = \
 	src/config/faults.c \
 	src/config/ini_file.c src/config/ini_file.h \
 	src/config/tool.c src/config/tool.h \
-	src/config/tool_argv.c
+	src/config/tool_argv.c \
+	src/config/tool_describe.c
 CONFIG_LIBS = libconfig.a $(INIH_LIBS)

@@ -11,6 +11,7 @@
 
 #include "basic/clock.h"
 #include "basic/fd.h"
+#include "basic/json.h"
 #include "basic/scoped.h"
 #include "basic/strbuf.h"
 #include "config/ini_file.h"
@@ -106,12 +107,40 @@ size_value(struct loading *l, const char *key, const char *value, unsigned line,
 		faults_add(l->faults, l->path, line, "%s: \"%s\" is no size (such as 16M)", key, value);
 }
 
+/* A text for people; one that goes over several lines is joined with blanks. */
+static void
+text_value(struct loading *l, const char *key, const char *value, unsigned line, char **ret)
+{
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(TEXT_MAX);
+	char *joined = NULL;
+
+	if (!utf8_valid(value, strlen(value))) {
+		faults_add(l->faults, l->path, line, "%s is no UTF-8", key);
+		return;
+	}
+	if (*ret && **ret)
+		strbuf_addf(&s, "%s ", *ret);
+	strbuf_addstr(&s, value);
+	if (strbuf_take(&s, &joined, NULL) < 0) {
+		faults_add(l->faults, l->path, line, "%s is longer than %d bytes", key, TEXT_MAX);
+		return;
+	}
+	free(*ret);
+	*ret = joined;
+}
+
 static void
 on_tool_value(struct loading *l, const char *key, const char *value, unsigned line)
 {
 	struct tool *t = l->tool;
 
-	if (strcmp(key, "command") == 0) {
+	if (strcmp(key, "title") == 0) {
+		text_value(l, key, value, line, &t->title);
+	} else if (strcmp(key, "description") == 0) {
+		text_value(l, key, value, line, &t->description);
+	} else if (strcmp(key, "version") == 0) {
+		text_value(l, key, value, line, &t->version);
+	} else if (strcmp(key, "command") == 0) {
 		list_line(l, &t->command, value, line);
 	} else if (strcmp(key, "environment") == 0) {
 		if (value[0] != '\0' && (value[0] == '=' || !strchr(value, '=')))
@@ -216,8 +245,22 @@ on_parameter_value(struct loading *l, struct parameter *p, const char *key, cons
 			p->type = PARAMETER_INTEGER;
 		else if (strcmp(value, "number") == 0)
 			p->type = PARAMETER_NUMBER;
+		else if (strcmp(value, "boolean") == 0)
+			p->type = PARAMETER_BOOLEAN;
+		else if (strcmp(value, "choice") == 0)
+			p->type = PARAMETER_CHOICE;
 		else
-			faults_add(l->faults, l->path, line, "type must be text, integer or number");
+			faults_add(l->faults, l->path, line, "type must be text, integer, number, boolean or choice");
+	} else if (strcmp(key, "description") == 0) {
+		text_value(l, key, value, line, &p->description);
+	} else if (strcmp(key, "default") == 0) {
+		text_value(l, key, value, line, &p->preset);
+	} else if (strcmp(key, "true") == 0) {
+		text_value(l, key, value, line, &p->on);
+	} else if (strcmp(key, "false") == 0) {
+		text_value(l, key, value, line, &p->off);
+	} else if (strcmp(key, "choices") == 0) {
+		list_line(l, &p->choices, value, line);
 	} else if (strcmp(key, "required") == 0) {
 		yes_no(l, key, value, line, &p->required);
 	} else if (strcmp(key, "min") == 0 || strcmp(key, "max") == 0) {
@@ -274,6 +317,8 @@ on_input_value(struct loading *l, struct input *in, const char *key, const char 
 		size_value(l, key, value, line, &in->max_bytes);
 	else if (strcmp(key, "required") == 0)
 		yes_no(l, key, value, line, &in->required);
+	else if (strcmp(key, "description") == 0)
+		text_value(l, key, value, line, &in->description);
 	else
 		faults_add(l->faults, l->path, line, "an input has no key \"%s\"", key);
 }
@@ -298,8 +343,12 @@ said_before(struct loading *l, const char *section, const char *key, unsigned li
 static bool
 is_list(const char *section, const char *key)
 {
-	return strcmp(section, "tool") == 0 &&
-	    (strcmp(key, "command") == 0 || strcmp(key, "environment") == 0 || strcmp(key, "folders") == 0);
+	static const char *const lists[] = { "command", "environment", "folders", "choices", "description" };	/* texts may be long */
+
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		if (strcmp(lists[i], key) == 0)
+			return i >= 3 || strcmp(section, "tool") == 0;
+	return false;
 }
 
 static void
@@ -389,6 +438,40 @@ complete_environment(struct tool *t)
 	return 0;
 }
 
+/* Keys that belong to one type; a default that a submission could not give. */
+static void
+check_kind(struct loading *l, const struct parameter *p)
+{
+	bool number = p->type == PARAMETER_INTEGER || p->type == PARAMETER_NUMBER;
+	scoped(put_json) json_object *value = NULL;
+	struct tool_refusal refusal = { .why = "" };
+	int r = 0;
+
+	if ((p->on || p->off) && p->type != PARAMETER_BOOLEAN)
+		faults_add(l->faults, l->path, 0, "parameter %s: true and false are keys of a boolean", p->name);
+	if (p->choices && p->type != PARAMETER_CHOICE)
+		faults_add(l->faults, l->path, 0, "parameter %s: choices is a key of a choice", p->name);
+	if (p->type == PARAMETER_CHOICE && !p->choices)
+		faults_add(l->faults, l->path, 0, "parameter %s: a choice needs choices", p->name);
+	if ((p->has_min || p->has_max) && !number && p->type != PARAMETER_TEXT)
+		faults_add(l->faults, l->path, 0, "parameter %s: min and max are keys of a text or a number", p->name);
+	if (p->type == PARAMETER_BOOLEAN && !p->on && !p->off)
+		faults_add(l->faults, l->path, 0, "parameter %s: a boolean needs true or false, the text that stands for it", p->name);
+	if (!p->preset)
+		return;
+	if (p->required)
+		faults_add(l->faults, l->path, 0, "parameter %s: what is required needs no default", p->name);
+	if (number || p->type == PARAMETER_BOOLEAN)
+		r = json_parse(p->preset, strlen(p->preset), &value);
+	else
+		value = json_object_new_string(p->preset);
+	if (r == 0)
+		r = tool_check_value(p, value, &refusal);
+	if (r < 0)
+		faults_add(l->faults, l->path, 0, "parameter %s: its default is refused: %s", p->name,
+		    refusal.why[0] ? refusal.why : "it is no value of this type");
+}
+
 static void
 check_parameters(struct loading *l)
 {
@@ -401,6 +484,7 @@ check_parameters(struct loading *l)
 			p->has_max = true;
 			p->max = TEXT_MAX;
 		}
+		check_kind(l, p);
 		if (p->type == PARAMETER_TEXT && ((p->has_min && p->min < 0) || p->max < 0))
 			faults_add(l->faults, l->path, 0, "parameter %s: a text has no negative length", p->name);
 		else if (p->has_min && p->has_max && p->min > p->max)
@@ -479,15 +563,28 @@ tool_free(struct tool *t)
 	if (!t)
 		return NULL;
 	free(t->name);
+	free(t->title);
+	free(t->description);
+	free(t->version);
 	argv_free(t->command);
 	argv_free(t->environment);
 	argv_free(t->folders);
 	free(t->live);
-	for (size_t i = 0; i < t->n_parameters; i++)
-		free(t->parameters[i].name);
+	for (size_t i = 0; i < t->n_parameters; i++) {
+		struct parameter *p = &t->parameters[i];
+
+		free(p->name);
+		free(p->description);
+		free(p->preset);
+		free(p->on);
+		free(p->off);
+		argv_free(p->choices);
+	}
 	free(t->parameters);
-	for (size_t i = 0; i < t->n_inputs; i++)
+	for (size_t i = 0; i < t->n_inputs; i++) {
 		free(t->inputs[i].name);
+		free(t->inputs[i].description);
+	}
 	free(t->inputs);
 	free(t);
 	return NULL;
@@ -557,6 +654,17 @@ tools_find(const struct tools *t, const char *name)
 		if (strcmp(t->all[i]->name, name) == 0)
 			return t->all[i];
 	return NULL;
+}
+
+const struct tool *
+tools_after(const struct tools *t, const char *name)
+{
+	const struct tool *next = NULL;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->all[i]->name, name) > 0 && (!next || strcmp(t->all[i]->name, next->name) < 0))
+			next = t->all[i];
+	return next;
 }
 
 size_t

@@ -2,6 +2,7 @@
  * [helper] tools, named <tool>.tool; spoolgate-tool(5).
  *
  *	[tool]
+ *	title =				; for people, as description and version are
  *	command =			; one argument a line; {name} stands for a parameter's value or an input's name, {job} for
  *		spoolgate-tbn		; the working folder. A line that names a parameter or an input that was not given is left out.
  *		--gen={gen}
@@ -14,7 +15,11 @@
  *	kill-grace = 500ms
  *	keep = 7d			; how long a finished job is kept; 0: for ever
  *	[parameter gen]
- *	type = text			; text, integer or number
+ *	type = text			; text, integer, number, boolean or choice
+ *	description =			; for people; an input may have one too
+ *	default =			; what counts where it is not given
+ *	true = --verbose		; what {name} is for a boolean; without it the line is left out; false likewise
+ *	choices =			; of a choice, one a line
  *	max = 400			; bytes of a text; greatest value; min likewise
  *	required = no
  *	[input problem.txt]
@@ -34,24 +39,30 @@
 #include "config/config.h"
 #include "spool/job.h"
 
-enum parameter_type { PARAMETER_TEXT, PARAMETER_INTEGER, PARAMETER_NUMBER };
+enum parameter_type { PARAMETER_TEXT, PARAMETER_INTEGER, PARAMETER_NUMBER, PARAMETER_BOOLEAN, PARAMETER_CHOICE };
 
 struct parameter {
 	char *name;
+	char *description;	/* NULL: none; likewise below */
 	enum parameter_type type;
 	bool required;
+	char *preset;	/* `default`: what counts where it is not given, as a submission would write it; NULL: nothing */
+	char *on, *off;	/* what a boolean is in an argument (`true`, `false`); NULL: its line is left out */
+	char **choices;	/* of a choice; NULL-terminated */
 	bool has_min, has_max;
 	double min, max;	/* of the value; of a text its length in bytes (max 4096 unless said) */
 };
 
 struct input {
 	char *name;
+	char *description;
 	bool required;
 	uint64_t max_bytes;
 };
 
 struct tool {
 	char *name;
+	char *title, *description, *version;	/* for people; NULL: none */
 	char **command;	/* NULL-terminated; command[0] is the program's absolute path */
 	char **environment;	/* NULL-terminated, complete */
 	char **folders;	/* NULL-terminated */
@@ -77,14 +88,25 @@ int tools_load(const char *path, struct faults *f, struct tools **ret);
 struct tools *tools_free(struct tools *t);
 static inline void free_tools(struct tools **t) { *t = tools_free(*t); }
 const struct tool *tools_find(const struct tools *t, const char *name);	/* NULL: unknown */
+/* The tool whose name is the first after this one in alphabetical order; "" : the very first. NULL: there is none. */
+const struct tool *tools_after(const struct tools *t, const char *name);
+/* What anybody may know of a tool, for the native API: names, types and bounds of its parameters and inputs, its limits. NULL: no
+ * memory. */
+json_object *tool_describe(const struct tool *t);
 size_t tools_count(const struct tools *t);
 uint64_t tools_shortest_keep(const struct tools *t);	/* 0: none of them forgets by age */
 
 /* Checks parameters (name -> string or number; NULL: none) and which inputs were given, and builds the argument vector (NULL-
  * terminated, the caller frees with argv_free). -EINVAL: an unknown, missing or superfluous name, a wrong type, a value out of
- * range, a text with NUL or control bytes; ret_why (where not NULL) gets a malloc'd sentence. */
+ * range, a text with NUL or control bytes; ret_refusal (where not NULL) tells which and why. */
+struct tool_refusal {
+	char member[160];	/* a JSON pointer: "/parameters/gen", "/inputs/problem.txt"; "": none is at fault */
+	char why[256];	/* a sentence for people */
+};
+/* One value against what the tool file says of its parameter. */
+int tool_check_value(const struct parameter *p, json_object *value, struct tool_refusal *ret_refusal);
 int tool_build_argv(const struct tool *t, json_object *params, const char *const *input_names, size_t n_inputs,
-    char ***ret_argv, char **ret_why);
+    char ***ret_argv, struct tool_refusal *ret_refusal);
 void argv_free(char **argv);
 static inline void free_argv(char ***argv) { argv_free(*argv); *argv = NULL; }
 const struct input *tool_find_input(const struct tool *t, const char *name);

@@ -164,6 +164,8 @@ enum { GET = METHOD_GET | METHOD_HEAD };
 
 static const struct route routes[] = {
 	{ "/", "GET, HEAD, OPTIONS", { { GET, get_root } } },
+	{ "/tools", "GET, HEAD, OPTIONS", { { GET, native_get_tools } } },
+	{ "/tools/{}", "GET, HEAD, OPTIONS", { { GET, native_get_tool } } },
 	{ "/jobs", "GET, HEAD, OPTIONS, POST", { { GET, native_get_jobs }, { METHOD_POST, native_post_jobs } } },
 	{ "/jobs/{}", "DELETE, GET, HEAD, OPTIONS", { { GET, native_get_job }, { METHOD_DELETE, native_delete_job } } },
 	{ "/jobs/{}/wait", "GET, HEAD, OPTIONS", { { GET, native_get_wait } } },

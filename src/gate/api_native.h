@@ -61,5 +61,7 @@ int native_post_kill(struct exchange *x);
 int native_delete_job(struct exchange *x);
 int native_get_jobs(struct exchange *x);
 int native_post_jobs(struct exchange *x);
+int native_get_tools(struct exchange *x);
+int native_get_tool(struct exchange *x);
 
 #endif

@@ -53,6 +53,21 @@ struct place {
 	const char *name;
 };
 
+/* A JSON pointer (RFC 6901) to a member; one that is longer than any good name is cut. */
+static void
+point_to(char ret[POINTER_SIZE], const char *parent, const char *name)
+{
+	size_t n = strlen(parent);
+
+	memcpy(ret, parent, n);
+	for (; *name && n + 3 < POINTER_SIZE; name++) {
+		if (*name == '~' || *name == '/')
+			ret[n++] = '~';
+		ret[n++] = *name == '~' ? '0' : *name == '/' ? '1' : *name;
+	}
+	ret[n] = '\0';
+}
+
 /* A place for another input, or 1 with the answer set. */
 static int
 add_input(struct exchange *x, struct request_job *q, const char *name, struct place at, struct input **ret)
@@ -138,7 +153,7 @@ json_input(struct exchange *x, struct request_job *q, const char *name, json_obj
 	size_t len = 0;
 	int r;
 
-	(void)snprintf(pointer, sizeof pointer, "/inputs/%.255s", name);
+	point_to(pointer, "/inputs/", name);
 	r = add_input(x, q, name, at, &in);
 	if (r != 0)
 		return r;
@@ -171,7 +186,7 @@ take_object(struct exchange *x, struct request_job *q, json_object *obj)
 		json_object **to = strcmp(key, "tool") == 0 ? &q->tool : strcmp(key, "name") == 0 ? &q->name :
 		    strcmp(key, "parameters") == 0 ? &q->parameters : NULL;
 
-		(void)snprintf(pointer, sizeof pointer, "/%.255s", key);
+		point_to(pointer, "/", key);
 		if (to && *to) {
 			native_problem(x, 422, PLACE_POINTER, pointer, "This is given twice.");
 			return 1;

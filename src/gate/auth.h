@@ -10,7 +10,7 @@
 
 struct exchange;
 
-enum scope { SCOPE_SUBMIT = 1 << 0, SCOPE_READ = 1 << 1, SCOPE_KILL = 1 << 2, SCOPE_ADMIN = 1 << 3 };
+enum scope { SCOPE_SUBMIT = 1 << 0, SCOPE_READ = 1 << 1, SCOPE_KILL = 1 << 2, SCOPE_ADMIN = 1 << 3, SCOPE_ANY = 0xf };
 
 enum { CALLER_NAME_MAX = 64, CALLER_OWNER_SIZE = sizeof "v1:token:" + CALLER_NAME_MAX + ADDRESS_NAME_SIZE };
 

@@ -6,6 +6,7 @@ libgate_a_SOURCES = \
 	src/gate/api_native_job.c \
 	src/gate/api_native_list.c \
 	src/gate/api_native_submit.c \
+	src/gate/api_native_tools.c \
 	src/gate/api_stableconfigs.c \
 	src/gate/api_stableconfigs_problem.c src/gate/api_stableconfigs_problem.h \
 	src/gate/auth.c src/gate/auth.h \

@@ -138,8 +138,12 @@ native_refusal(struct exchange *x, int err)
 	const char *reason = client_reason(x->helper);
 	unsigned retry = client_retry_after(x->helper);
 
+	const char *member = client_member(x->helper);
+
 	if (err == -EINVAL && *reason)
-		return native_problem(x, 422, PLACE_NONE, NULL, "%s", reason);
+		return native_problem(x, 422, *member ? PLACE_POINTER : PLACE_NONE, member, "%s", reason);
+	if (err == -EFBIG && *member)
+		return native_problem(x, 413, PLACE_POINTER, member, "%s", reason);
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
 		if (refusals[i].err == err)
 			return native_problem_retry(x, refusals[i].status, refusals[i].retry_sec && retry ? retry :

@@ -23,6 +23,7 @@ enum {
 	CONNECTIONS_MAX = 1024,
 	LISTENER_PAUSE_MSEC = 100,
 	CANCELS_MAX = 64,	/* submissions under way of one connection */
+	TOOLS_PAGE_BYTES = 128 * 1024,	/* of one answer about tools, which is one packet */
 };
 
 enum door { DOOR_GATE = 1, DOOR_ADMIN = 2 };
@@ -114,8 +115,8 @@ server_reply(struct helper *h, struct reply_to to, json_object *body)
 	send_answer(h, to, body, true);
 }
 
-void
-server_refuse(struct helper *h, struct reply_to to, int error, const char *reason, unsigned retry_after)
+static void
+refuse(struct helper *h, struct reply_to to, int error, const char *reason, const char *member, unsigned retry_after)
 {
 	struct jsonw w = jsonw_new();
 	json_object *body = NULL;
@@ -123,11 +124,25 @@ server_refuse(struct helper *h, struct reply_to to, int error, const char *reaso
 	jsonw_int(&w, "errno", -error);
 	if (reason)
 		jsonw_string(&w, "reason", reason);
+	if (member && *member)
+		jsonw_string(&w, "member", member);
 	if (retry_after > 0)
 		jsonw_int(&w, "retry_after", retry_after);
 	(void)jsonw_finish(&w, &body);
 	jsonw_done(&w);
 	send_answer(h, to, body, false);
+}
+
+void
+server_refuse(struct helper *h, struct reply_to to, int error, const char *reason, unsigned retry_after)
+{
+	refuse(h, to, error, reason, NULL, retry_after);
+}
+
+void
+server_refuse_member(struct helper *h, struct reply_to to, int error, const char *reason, const char *member)
+{
+	refuse(h, to, error, reason, member, 0);
 }
 
 void
@@ -353,6 +368,41 @@ on_restart(struct helper *h, struct message *m, struct reply_to to)
 }
 
 /* Who may ask what. */
+/* {"after": name}: the tools that follow it by name, as many as fit: {"tools": [...], "more": bool}. */
+static void
+on_tools(struct helper *h, struct message *m, struct reply_to to)
+{
+	struct jsonw w = jsonw_new();
+	json_object *list = json_object_new_array();
+	json_object *body = NULL;
+	const struct tool *t = NULL;
+	const char *after = "";
+	size_t bytes = 0;
+	bool ok = list != NULL;
+
+	(void)json_get_string(m->body, "after", &after);
+	for (t = tools_after(h->tools, after); ok && t; t = tools_after(h->tools, t->name)) {
+		json_object *one = tool_describe(t);
+		size_t len = one ? strlen(json_object_to_json_string_ext(one, JSON_C_TO_STRING_PLAIN)) : 0;
+
+		if (one && bytes > 0 && bytes + len > TOOLS_PAGE_BYTES) {
+			json_object_put(one);
+			break;
+		}
+		bytes += len;
+		ok = one && json_object_array_add(list, one) == 0;
+		if (!ok)
+			json_object_put(one);
+	}
+	jsonw_add(&w, "tools", list);
+	jsonw_bool(&w, "more", t != NULL);
+	if (!ok || jsonw_finish(&w, &body) < 0)
+		server_refuse(h, to, -ENOMEM, NULL, 0);
+	else
+		server_reply(h, to, body);
+	jsonw_done(&w);
+}
+
 static const struct request {
 	const char *op;
 	unsigned doors;
@@ -361,6 +411,7 @@ static const struct request {
 	{ "hello", DOOR_GATE | DOOR_ADMIN, on_hello },
 	{ "may", DOOR_GATE, submit_may },
 	{ "submit", DOOR_GATE, submit_request },
+	{ "tools", DOOR_GATE, on_tools },
 	{ "kill", DOOR_GATE | DOOR_ADMIN, kill_request },
 	{ "forget", DOOR_GATE | DOOR_ADMIN, forget_request },
 	{ "watch", DOOR_GATE, on_watch },

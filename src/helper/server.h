@@ -31,6 +31,8 @@ bool server_has_left(const struct server *s);
 void server_reply(struct helper *h, struct reply_to to, json_object *body);
 /* error is negative. reason: for people, may be NULL. retry_after: seconds, 0: not said. */
 void server_refuse(struct helper *h, struct reply_to to, int error, const char *reason, unsigned retry_after);
+/* The same, and which member of a submission is at fault (a JSON pointer; "": none). */
+void server_refuse_member(struct helper *h, struct reply_to to, int error, const char *reason, const char *member);
 /* Tells all who watch this job. */
 void server_changed(struct helper *h, const char *id);
 /* Registers a flag that is set when the connection closes; it must be taken off again before it goes. */

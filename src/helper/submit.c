@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -57,7 +58,8 @@ struct submission {
 	uint64_t total_bytes;
 	bool flush;	/* the inputs are too large for the journal */
 	bool publishing;
-	const char *reason;	/* a constant; for a refusal */
+	const char *reason;	/* a constant, or refusal.why; for a refusal */
+	struct tool_refusal refusal;	/* its member is filled in where one is at fault */
 	int result;
 };
 
@@ -281,6 +283,13 @@ refuse_submission(struct submission *s, int error, const char *reason)
 	end_submission(s);
 }
 
+static void
+blame_input(struct submission *s, const char *name)
+{
+	if (input_name_valid(name))
+		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/inputs/%s", name);
+}
+
 /* Descriptor i as the message describes it. */
 static int
 check_descriptor(struct submission *s, size_t i)
@@ -294,6 +303,7 @@ check_descriptor(struct submission *s, size_t i)
 	}
 	if (input->size > s->max_bytes[i]) {
 		s->reason = "an input is too large";
+		blame_input(s, input->name);
 		return -EFBIG;
 	}
 	if (is_sealed_memory_file(s->fds[i]) == 1)
@@ -332,6 +342,7 @@ take_inputs(struct submission *s, const struct tool *tool, struct message *m, co
 		declared = tool_find_input(tool, name);
 		if (!declared || !input_name_valid(name)) {
 			s->reason = "the tool has no such input";
+			blame_input(s, name);
 			return -EINVAL;
 		}
 		job->inputs[i].name = strdup(name);
@@ -360,7 +371,6 @@ parse_submission(struct submission *s, struct message *m)
 	const char *service, *owner, *tool_name, *names[MESSAGE_FDS_MAX];
 	json_object *params = NULL;
 	const struct tool *tool;
-	scoped(free_ptr) char *why = NULL;
 	int r;
 
 	s->reason = "service, tool or owner is wrong";
@@ -369,6 +379,7 @@ parse_submission(struct submission *s, struct message *m)
 	tool = tools_find(h->tools, tool_name);
 	if (!tool) {
 		s->reason = "there is no such tool";
+		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/tool");
 		return -EINVAL;
 	}
 	r = take_inputs(s, tool, m, names);
@@ -382,10 +393,9 @@ parse_submission(struct submission *s, struct message *m)
 			return -EINVAL;
 		json_object_get(job->note);
 	}
-	r = tool_build_argv(tool, params, names, job->n_inputs, &job->argv, &why);
+	r = tool_build_argv(tool, params, names, job->n_inputs, &job->argv, &s->refusal);
 	if (r < 0) {
-		s->reason = "a parameter or an input is wrong";
-		log_info("a submission of tool %s is refused: %s", tool_name, why ? why : "");
+		s->reason = s->refusal.why;
 		return r;
 	}
 	id_new(job->id);
@@ -647,7 +657,7 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 	if (r == 0)
 		r = parse_submission(s, m);
 	if (r < 0) {
-		server_refuse(h, to, r, s ? s->reason : NULL, 0);
+		server_refuse_member(h, to, r, s ? s->reason : NULL, s ? s->refusal.member : "");
 		return;
 	}
 	(void)json_get_string(m->body, "ticket", &ticket);

@@ -22,6 +22,7 @@ struct client {
 	int64_t number;	/* of the last request on this connection */
 	unsigned retry_after;
 	char reason[REASON_MAX];
+	char member[REASON_MAX];
 };
 
 int
@@ -64,29 +65,42 @@ client_reason(const struct client *c)
 	return c->reason;
 }
 
+const char *
+client_member(const struct client *c)
+{
+	return c->member;
+}
+
 int
 client_fd(const struct client *c)
 {
 	return c->fd;
 }
 
+static void
+take_text(char ret[REASON_MAX], const char *text)
+{
+	size_t len = strnlen(text, REASON_MAX - 1);
+
+	/* Cut between two characters. */
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(ret, text, len);
+	ret[len] = '\0';
+}
+
 /* What a refusal says: a negative errno. */
 static int
 take_refusal(struct client *c, json_object *answer)
 {
-	const char *reason;
+	const char *text;
 	int64_t number;
 	uint64_t seconds;
 
-	if (json_get_string(answer, "reason", &reason) == 0) {
-		size_t len = strnlen(reason, sizeof c->reason - 1);
-
-		/* Cut between two characters. */
-		while (len > 0 && ((unsigned char)reason[len] & 0xc0) == 0x80)
-			len--;
-		memcpy(c->reason, reason, len);
-		c->reason[len] = '\0';
-	}
+	if (json_get_string(answer, "reason", &text) == 0)
+		take_text(c->reason, text);
+	if (json_get_string(answer, "member", &text) == 0)
+		take_text(c->member, text);
 	if (json_get_uint(answer, "retry_after", &seconds) == 0 && seconds < 86400)
 		c->retry_after = (unsigned)seconds;
 	if (json_get_int(answer, "errno", &number) < 0 || number <= 0 || number > 4095)
@@ -187,6 +201,7 @@ call(struct client *c, json_object *request, const int *fds, size_t n_fds, json_
 
 	c->retry_after = 0;
 	c->reason[0] = '\0';
+	c->member[0] = '\0';
 	for (int attempt = 0;; attempt++) {
 		scoped(put_json) json_object *answer = NULL;
 		bool usable;
@@ -288,6 +303,30 @@ client_submit(struct client *c, const struct submission *s, char ret_id[ID_SIZE]
 	if (json_get_string(answer, "id", &id) < 0 || !id_valid(id))
 		return -EPROTO;
 	memcpy(ret_id, id, ID_SIZE);
+	return 0;
+}
+
+int
+client_tools(struct client *c, const char *after, json_object **ret, bool *ret_more)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	scoped(put_json) json_object *answer = NULL;
+	json_object *list = NULL;
+	bool more;
+	int r;
+
+	jsonw_string(&w, "op", "tools");
+	jsonw_string(&w, "after", after);
+	r = jsonw_finish(&w, &request);
+	if (r == 0)
+		r = call(c, request, NULL, 0, &answer);
+	if (r < 0)
+		return r;
+	if (json_get_array(answer, "tools", &list) < 0 || json_get_bool(answer, "more", &more) < 0)
+		return -EPROTO;
+	*ret = json_object_get(list);
+	*ret_more = more;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #define SPOOLGATE_CLIENT_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ static inline void free_client(struct client **c) { *c = client_free(*c); }
  * helper's own words for the last refusal; "" if none. Valid until the next call. */
 unsigned client_retry_after(const struct client *c);
 const char *client_reason(const struct client *c);
+/* Which member of a submission was at fault at the last refusal with -EINVAL or -EFBIG: a JSON pointer ("/tool", "/parameters/gen",
+ * "/inputs/problem.txt"); "": none. Valid until the next call. */
+const char *client_member(const struct client *c);
 
 /* Whether a body of this many bytes would be taken now. Held for 60 s under the ticket, which the submission hands in, but not
  * beyond this connection's next client_may or its end.
@@ -54,6 +58,10 @@ int client_submit(struct client *c, const struct submission *s, char ret_id[ID_S
 int client_kill(struct client *c, const char *id, const char *by);
 /* Forgets a finished job with all it has. -ENOENT; -EBUSY: not finished. */
 int client_forget(struct client *c, const char *id);
+
+/* What may be known of the tools, in order of their names, after that one ("": from the first): an array of Tool objects of the
+ * native API in *ret, the caller's; *ret_more: there are others behind the last. */
+int client_tools(struct client *c, const char *after, json_object **ret, bool *ret_more);
 
 struct queue_summary {
 	uint64_t queued, running, slots, queue_max;

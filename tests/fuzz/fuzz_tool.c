@@ -75,15 +75,15 @@ build(const struct tool *t)
 {
 	scoped(put_json) json_object *params = make_params(t);
 	scoped(free_argv) char **argv = NULL;
-	scoped(free_ptr) char *why = NULL;
+	struct tool_refusal refusal = { .why = "" };
 	const char *names[INPUTS_MAX];
 	size_t n = 0;
 	int r;
 
 	for (size_t i = 0; i < t->n_inputs && i < INPUTS_MAX; i++)
 		names[i] = t->inputs[i].name;
-	r = tool_build_argv(t, params, names, t->n_inputs, &argv, &why);
-	MUST(r == 0 || (r == -EINVAL && why));
+	r = tool_build_argv(t, params, names, t->n_inputs, &argv, &refusal);
+	MUST(r == 0 || (r == -EINVAL && refusal.why[0]));
 	if (r == 0) {
 		for (; argv[n]; n++)
 			MUST(t->command[n] != NULL);	/* never more of them than lines */

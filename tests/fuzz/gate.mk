@@ -1,4 +1,4 @@
-FUZZ_TARGETS += tests/fuzz/fuzz_gate_problem tests/fuzz/fuzz_gate_request
+FUZZ_TARGETS += tests/fuzz/fuzz_gate_multipart tests/fuzz/fuzz_gate_problem tests/fuzz/fuzz_gate_request
 tests_fuzz_fuzz_gate_problem_SOURCES = tests/fuzz/fuzz_gate_problem.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_gate_problem_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_fuzz_fuzz_gate_problem_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
@@ -7,3 +7,7 @@ tests_fuzz_fuzz_gate_request_SOURCES = tests/fuzz/fuzz_gate_request.c $(FUZZ_MAI
 tests_fuzz_fuzz_gate_request_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_fuzz_fuzz_gate_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_gate_request_LDADD = $(GATE_LIBS)
+tests_fuzz_fuzz_gate_multipart_SOURCES = tests/fuzz/fuzz_gate_multipart.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_gate_multipart_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+tests_fuzz_fuzz_gate_multipart_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_gate_multipart_LDADD = $(GATE_LIBS)

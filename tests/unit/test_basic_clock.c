@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -105,6 +106,32 @@ test_clock_format_stops_at_the_year_9999(void **state)
 	assert_format(253402300799999998, "9999-12-31T23:59:59.999998Z");
 }
 
+static void
+test_clock_parse_reads_rfc3339(void **state)
+{
+	static const struct { const char *text; uint64_t usec; } good[] = {
+		{ "1970-01-01T00:00:00Z", 0 }, { "2026-11-25T22:08:55.123456Z", 1795644535123456 },
+		{ "2026-11-25t22:08:55.1234569z", 1795644535123456 }, { "2026-11-25 22:08:55.5Z", 1795644535500000 },
+		{ "2026-11-26T00:08:55+02:00", 1795644535000000 }, { "2026-11-25T20:38:55-01:30", 1795644535000000 },
+		{ "2000-02-29T00:00:00Z", 951782400000000 },
+	};
+	static const char *const bad[] = { "", "2026", "2026-11-25", "2026-11-25T22:08Z", "2026-11-25T22:08:55", "2026-11-25T22:08:55.Z",
+		"2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-11-25T24:00:00Z", "2026-11-25T22:60:00Z",
+		"2026-11-25T22:08:61Z", "2026-11-25T22:08:55+2", "2026-11-25T22:08:55+02:60", "2026-11-25T22:08:55Zx", "1969-12-31T23:59:59Z",
+		"1970-01-01T00:00:00+01:00", "x026-11-25T22:08:55Z", "2026-11-25T22:08:55+02:0", "2026-1-25T22:08:55Z" };
+	uint64_t usec = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(clock_parse(good[i].text, &usec), 0);
+		assert_int_equal(usec, good[i].usec);
+	}
+	usec = 7;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (clock_parse(bad[i], &usec) != -EINVAL || usec != 7)
+			fail_msg("\"%s\" was taken", bad[i]);
+}
+
 int
 main(void)
 {
@@ -116,6 +143,7 @@ main(void)
 		cmocka_unit_test(test_clock_mono_is_boot_time_without_the_offset),
 		cmocka_unit_test(test_clock_format_writes_rfc3339),
 		cmocka_unit_test(test_clock_format_stops_at_the_year_9999),
+		cmocka_unit_test(test_clock_parse_reads_rfc3339),
 	};
 
 	if (setenv("SPOOLGATE_CLOCK_OFFSET", "-86400", 1) < 0)

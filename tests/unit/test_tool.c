@@ -152,7 +152,7 @@ test_all_faults_are_told_at_once(void **state)
 		":13: there is no section [nonsense]",
 		":15: \"a b\" is no name for a parameter",
 		":17: \"job\" is no name for a parameter",
-		":19: type must be text, integer or number",
+		":19: type must be text, integer, number, boolean or choice",
 		":20: a parameter has no key \"maximum\"",
 		":21: min: \"x\" is no number",
 		":22: \".hidden\" is no name for an input, or one too many",

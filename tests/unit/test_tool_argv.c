@@ -49,7 +49,7 @@ teardown(void **state)
 
 /* params: a JSON text; "" for none at all. inputs: a list that NULL ends. */
 static int
-build(void **state, const char *params, const char *const *inputs, char ***ret, char **ret_why)
+build(void **state, const char *params, const char *const *inputs, char ***ret, struct tool_refusal *ret_refusal)
 {
 	const struct fixture *f = *state;
 	scoped(put_json) json_object *obj = NULL;
@@ -59,7 +59,7 @@ build(void **state, const char *params, const char *const *inputs, char ***ret, 
 		n++;
 	if (params[0])
 		assert_int_equal(json_parse(params, strlen(params), &obj), 0);
-	return tool_build_argv(f->tool, obj, inputs, n, ret, ret_why);
+	return tool_build_argv(f->tool, obj, inputs, n, ret, ret_refusal);
 }
 
 #define DATA ((const char *const[]){ "data.txt", NULL })
@@ -68,13 +68,13 @@ static void
 assert_argv(void **state, const char *params, const char *const *inputs, const char *const *wanted)
 {
 	scoped(free_argv) char **argv = NULL;
-	scoped(free_ptr) char *why = NULL;
+	struct tool_refusal refusal = { .why = "" };
 	size_t n = 0;
-	int r = build(state, params, inputs, &argv, &why);
+	int r = build(state, params, inputs, &argv, &refusal);
 
 	if (r < 0)
-		fail_msg("refused: %s", why ? why : "");
-	assert_null(why);
+		fail_msg("refused: %s", refusal.why);
+	assert_string_equal(refusal.why, "");
 	for (; wanted[n]; n++) {
 		assert_non_null(argv[n]);
 		assert_string_equal(argv[n], wanted[n]);
@@ -87,12 +87,11 @@ static void
 assert_refused(void **state, const char *params, const char *const *inputs, const char *wanted)
 {
 	scoped(free_argv) char **argv = NULL;
-	scoped(free_ptr) char *why = NULL;
+	struct tool_refusal refusal = { .why = "" };
 
-	assert_int_equal(build(state, params, inputs, &argv, &why), -EINVAL);
+	assert_int_equal(build(state, params, inputs, &argv, &refusal), -EINVAL);
 	assert_null(argv);
-	assert_non_null(why);
-	assert_string_equal(why, wanted);
+	assert_string_equal(refusal.why, wanted);
 	/* The reason need not be asked for. */
 	assert_int_equal(build(state, params, inputs, &argv, NULL), -EINVAL);
 }
@@ -171,14 +170,14 @@ test_names_are_checked(void **state)
 {
 	assert_refused(state, "", DATA, "the parameter must is missing");
 	assert_refused(state, "{}", DATA, "the parameter must is missing");
-	assert_refused(state, "{\"must\":\"m\",\"mus\":\"m\"}", DATA, "there is no parameter \"mus\"");
-	assert_refused(state, "{\"must\":\"m\",\"\":\"m\"}", DATA, "there is no parameter \"\"");
-	assert_refused(state, "{\"must\":\"m\",\"job\":\"m\"}", DATA, "there is no parameter \"job\"");
-	assert_refused(state, "{\"must\":\"m\",\"data.txt\":\"m\"}", DATA, "there is no parameter \"data.txt\"");
+	assert_refused(state, "{\"must\":\"m\",\"mus\":\"m\"}", DATA, "there is no such parameter");
+	assert_refused(state, "{\"must\":\"m\",\"\":\"m\"}", DATA, "there is no such parameter");
+	assert_refused(state, "{\"must\":\"m\",\"job\":\"m\"}", DATA, "there is no such parameter");
+	assert_refused(state, "{\"must\":\"m\",\"data.txt\":\"m\"}", DATA, "there is no such parameter");
 	assert_refused(state, "{\"must\":\"m\"}", NULL, "the input data.txt is missing");
 	assert_refused(state, "{\"must\":\"m\"}", LIST("extra.txt"), "the input data.txt is missing");
-	assert_refused(state, "{\"must\":\"m\"}", LIST("data.txt", "more"), "there is no input \"more\"");
-	assert_refused(state, "{\"must\":\"m\"}", LIST("data.txt", "must"), "there is no input \"must\"");
+	assert_refused(state, "{\"must\":\"m\"}", LIST("data.txt", "more"), "there is no such input");
+	assert_refused(state, "{\"must\":\"m\"}", LIST("data.txt", "must"), "there is no such input");
 	assert_refused(state, "{\"must\":\"m\"}", LIST("data.txt", "data.txt"), "the input data.txt is given twice");
 }
 
@@ -201,7 +200,7 @@ test_overlong_values_are_refused(void **state)
 	assert_refused(state, params, DATA, "must is too short or too long");
 	(void)snprintf(params, sizeof params, "{\"must\":\"m\",\"%0200d\":1}", 0);
 	assert_refused(state, params, DATA,
-	    "there is no parameter \"0000000000000000000000000000000000000000000000000000000000000000\"");
+	    "there is no such parameter");
 }
 
 static void
@@ -211,7 +210,7 @@ test_an_overlong_argument_is_refused(void **state)
 	scoped(free_tool) struct tool *tool = NULL;
 	scoped(put_json) json_object *params = json_object_new_object();
 	scoped(free_argv) char **argv = NULL;
-	scoped(free_ptr) char *why = NULL;
+	struct tool_refusal refusal = { .why = "" };
 	struct faults faults = { NULL, 0 };
 	char text[4097];
 
@@ -220,8 +219,8 @@ test_an_overlong_argument_is_refused(void **state)
 	memset(text, 'y', 4096);
 	text[4096] = '\0';
 	json_object_object_add(params, "a", json_object_new_string(text));
-	assert_int_equal(tool_build_argv(tool, params, NULL, 0, &argv, &why), -EINVAL);
-	assert_string_equal(why, "an argument is too long");
+	assert_int_equal(tool_build_argv(tool, params, NULL, 0, &argv, &refusal), -EINVAL);
+	assert_string_equal(refusal.why, "an argument is too long");
 	json_object_object_add(params, "a", json_object_new_string(text + 1));
 	assert_int_equal(tool_build_argv(tool, params, NULL, 0, &argv, NULL), 0);
 	assert_int_equal(strlen(argv[1]), 4 * 4095 + 1);
