@@ -212,27 +212,29 @@ exit_status_of(int status)
 	}
 }
 
-/* RFC 9457: the detail, and each member at fault with its own. */
+/* RFC 9457: the detail, and each place that is at fault, with what is said of it where that is something else. */
 static void
 describe_problem(struct strbuf *out, json_object *problem)
 {
 	static const char *const places[] = { "pointer", "parameter", "part", "header" };
 	json_object *errors = NULL;
-	const char *text;
+	const char *detail = "";
 
-	if (json_get_string(problem, "detail", &text) == 0 || json_get_string(problem, "title", &text) == 0)
-		strbuf_addstr(out, text);
+	if (json_get_string(problem, "detail", &detail) == 0 || json_get_string(problem, "title", &detail) == 0)
+		strbuf_addstr(out, detail);
 	if (json_get_array(problem, "errors", &errors) < 0)
 		return;
 	for (size_t i = 0; i < json_object_array_length(errors); i++) {
 		json_object *one = json_object_array_get_idx(errors, i);
+		const char *place = "", *own = "";
 
-		strbuf_addstr(out, "; ");
-		for (size_t k = 0; k < sizeof places / sizeof *places; k++)
-			if (json_get_string(one, places[k], &text) == 0)
-				strbuf_addf(out, "%s: ", text);
-		if (json_get_string(one, "detail", &text) == 0)
-			strbuf_addstr(out, text);
+		for (size_t k = 0; place[0] == '\0' && k < sizeof places / sizeof *places; k++)
+			(void)json_get_string(one, places[k], &place);
+		(void)json_get_string(one, "detail", &own);
+		if (strcmp(own, detail) == 0)
+			strbuf_addf(out, " (%s)", place);
+		else
+			strbuf_addf(out, "; %s: %s", place, own);
 	}
 }
 

@@ -148,8 +148,9 @@ table_add(struct table *t, const char *cell)
 
 	if (t->err < 0)
 		return;
-	show_text(&s, cell ? cell : "-", cell ? strlen(cell) : 1);
-	strbuf_addstr(&s, "");
+	if (!cell || cell[0] == '\0')
+		cell = "-";
+	show_text(&s, cell, strlen(cell));
 	cells = reallocarray(t->cells, t->n + 1, sizeof *cells);
 	if (cells)
 		t->cells = cells;

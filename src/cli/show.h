@@ -29,7 +29,7 @@ struct table {
 	char **cells;
 	int err;	/* 0, or the first negative errno */
 };
-void table_add(struct table *t, const char *cell);	/* NULL: "-" */
+void table_add(struct table *t, const char *cell);	/* NULL or empty: "-" */
 int table_print(struct table *t, FILE *to);	/* t->err, or 0 */
 void table_done(struct table *t);	/* usable with scoped */
 

@@ -168,7 +168,7 @@ def test_an_upload_that_came_to_nothing_is_taken_back(command, fake, tmp_path):
     uploads = Uploads(fake)
     fake.on("POST", "/v1/jobs", problem(422, "missing", errors=[{"pointer": "/parameters/n", "detail": "is required"}]))
     (tmp_path / "big").write_bytes(BIG)
-    assert "/parameters/n: is required" in command.err("submit", "demo", "-i", "in.txt=big", status=6)
+    assert "missing; /parameters/n: is required" in command.err("submit", "demo", "-i", "in.txt=big", status=6)
     assert uploads.deleted
     uploads.trouble = lambda n: problem(507, "the disk is full")
     uploads.deleted, uploads.content = False, b""
@@ -220,6 +220,8 @@ def test_a_connection_that_is_refused_is_tried_again(programs, tmp_path):
 def test_exit_codes(command, fake, status, code):
     fake.on("GET", f"/v1/jobs/{JOB}", problem(status, "no, because"))
     assert "no, because" in command.err("status", JOB, status=code)
+    fake.on("GET", f"/v1/jobs/{JOB}", problem(status, "no, because", errors=[{"parameter": "p", "detail": "no, because"}]))
+    assert command.err("status", JOB, status=code).count("no, because (p)") == 1
     error = json.loads(command.err("status", JOB, "--json", status=code))
     assert error["problem"]["status"] == status and "no, because" in error["error"]
 
