@@ -31,6 +31,7 @@ int command_restart(int argc, char *argv[]);
 int command_resume(int argc, char *argv[]);
 int command_status(int argc, char *argv[]);
 int command_submit(int argc, char *argv[]);
+int command_token(int argc, char *argv[]);
 int command_tools(int argc, char *argv[]);
 int command_wait(int argc, char *argv[]);
 

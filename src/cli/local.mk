@@ -19,11 +19,12 @@ libcli_a_SOURCES = \
 	src/cli/show.c src/cli/show.h \
 	src/cli/status.c \
 	src/cli/submit.c \
+	src/cli/token.c \
 	src/cli/tools.c \
 	src/cli/value.c src/cli/value.h \
 	src/cli/wait.c \
 	src/cli/when.c
-CLI_LIBS = libcli.a libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(CURL_LIBS) -lm
+CLI_LIBS = libcli.a libproto.a $(STORE_LIBS) $(CONFIG_LIBS) $(SPOOL_LIBS) $(CURL_LIBS) -lm
 
 bin_PROGRAMS += spoolgate
 spoolgate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)

@@ -4,43 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "basic/scoped.h"
 #include "gate/api_native.h"
 #include "gate/auth.h"
 #include "gate/exchange.h"
 #include "gate/problem.h"
-
-static const struct {
-	const char *name;
-	enum scope scope;
-} scopes[] = {
-	{ "submit", SCOPE_SUBMIT },
-	{ "read", SCOPE_READ },
-	{ "kill", SCOPE_KILL },
-	{ "admin", SCOPE_ADMIN },
-};
-
-int
-scopes_parse(const char *text, unsigned *ret)
-{
-	static const char between[] = ", \t\n";
-	unsigned all = 0;
-
-	for (const char *p = text + strspn(text, between); *p; p += strspn(p, between)) {
-		size_t len = strcspn(p, between);
-		unsigned found = 0;
-
-		for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++)
-			if (strlen(scopes[i].name) == len && strncmp(scopes[i].name, p, len) == 0)
-				found = scopes[i].scope;
-		if (!found)
-			return -EINVAL;
-		all |= found;
-		p += len;
-	}
-	*ret = all;
-	return 0;
-}
 
 void
 caller_done(struct caller *c)
@@ -50,9 +20,9 @@ caller_done(struct caller *c)
 }
 
 bool
-caller_may(const struct caller *c, enum scope scope)
+caller_may(const struct caller *c, unsigned scopes)
 {
-	return (c->scopes & (scope | SCOPE_ADMIN)) != 0;
+	return (c->scopes & (scopes | SCOPE_ADMIN)) != 0;
 }
 
 bool
@@ -68,18 +38,48 @@ caller_may_use(const struct caller *c, const char *tool)
 	return false;
 }
 
+static int
+refuse_token(struct exchange *x)
+{
+	response_header(&x->res, "WWW-Authenticate", "Bearer realm=\"spoolgate\", error=\"invalid_token\"");
+	native_problem(x, 401, PLACE_HEADER, "Authorization", "This token is not known here, or its time is over.");
+	return 1;
+}
+
+static int
+token_caller(struct exchange *x, const char *credentials, struct caller *ret)
+{
+	static const char scheme[] = "Bearer";
+	scoped(token_done) struct token t = { .name = "" };
+	struct tokens *tokens = NULL;
+	int r;
+
+	if (strncasecmp(credentials, scheme, sizeof scheme - 1) != 0 || credentials[sizeof scheme - 1] != ' ')
+		return refuse_token(x);
+	credentials += sizeof scheme - 1;
+	r = gate_tokens(x->gate, &tokens);
+	if (r == 0)
+		r = tokens_find(tokens, credentials + strspn(credentials, " "), &t);
+	if (r == -ENOENT)
+		return refuse_token(x);
+	if (r < 0)
+		return r;
+	(void)snprintf(ret->owner, sizeof ret->owner, "%s:token:%s", x->service->name, t.name);
+	ret->scopes = t.scopes;
+	ret->tools = take_ptr(t.tools);
+	return 0;
+}
+
 int
 auth_caller(struct exchange *x, struct caller *ret)
 {
 	const struct native_settings *s = x->state;
+	const char *credentials = request_header(&x->req, "HTTP_AUTHORIZATION");
 	char address[ADDRESS_NAME_SIZE];
 
 	*ret = (struct caller){ .owner = "" };
-	if (request_header(&x->req, "HTTP_AUTHORIZATION")) {
-		response_header(&x->res, "WWW-Authenticate", "Bearer realm=\"spoolgate\", error=\"invalid_token\"");
-		native_problem(x, 401, PLACE_HEADER, "Authorization", "This token is not known here.");
-		return 1;
-	}
+	if (credentials)
+		return token_caller(x, credentials, ret);
 	address_name(x->req.remote_addr, address);
 	(void)snprintf(ret->owner, sizeof ret->owner, "%s:ip:%s", x->service->name, address);
 	ret->scopes = s->anonymous;
@@ -88,11 +88,11 @@ auth_caller(struct exchange *x, struct caller *ret)
 }
 
 int
-auth_require(struct exchange *x, enum scope scope, struct caller *ret)
+auth_require(struct exchange *x, unsigned scopes, struct caller *ret)
 {
 	int r = auth_caller(x, ret);
 
-	if (r != 0 || caller_may(ret, scope))
+	if (r != 0 || caller_may(ret, scopes))
 		return r;
 	if (ret->anonymous) {
 		response_header(&x->res, "WWW-Authenticate", "Bearer realm=\"spoolgate\"");

@@ -7,12 +7,13 @@
 #include <stdbool.h>
 
 #include "gate/request.h"
+#include "store/token.h"
 
 struct exchange;
 
-enum scope { SCOPE_SUBMIT = 1 << 0, SCOPE_READ = 1 << 1, SCOPE_KILL = 1 << 2, SCOPE_ADMIN = 1 << 3, SCOPE_ANY = 0xf };
+enum { SCOPE_ANY = SCOPE_SUBMIT | SCOPE_READ | SCOPE_KILL | SCOPE_ADMIN };	/* for auth_require(): whichever */
 
-enum { CALLER_NAME_MAX = 64, CALLER_OWNER_SIZE = sizeof "v1:token:" + CALLER_NAME_MAX + ADDRESS_NAME_SIZE };
+enum { CALLER_OWNER_SIZE = sizeof "v1:token:" + TOKEN_NAME_MAX + ADDRESS_NAME_SIZE };
 
 struct caller {
 	char owner[CALLER_OWNER_SIZE];
@@ -22,14 +23,11 @@ struct caller {
 };
 void caller_done(struct caller *c);	/* usable with scoped(caller_done) */
 
-/* Comma-separated or one a line: "submit", "read", "kill", "admin". -EINVAL: another word. "" is 0. */
-int scopes_parse(const char *text, unsigned *ret);
-
-/* Finds out who asks. 0: *ret is filled in; HANDLED_WAITING is never returned; 1: the answer (401) is set; else a negative errno. */
+/* Finds out who asks. 0: *ret is filled in; 1: the answer (401) is set; else a negative errno. */
 int auth_caller(struct exchange *x, struct caller *ret);
-/* auth_caller(), and the scope: 0, 1: the answer (401 or 403) is set, or a negative errno. */
-int auth_require(struct exchange *x, enum scope scope, struct caller *ret);
-bool caller_may(const struct caller *c, enum scope scope);
+/* auth_caller(), and one of these scopes: 0, 1: the answer (401 or 403) is set, or a negative errno. */
+int auth_require(struct exchange *x, unsigned scopes, struct caller *ret);
+bool caller_may(const struct caller *c, unsigned scopes);	/* one of these */
 bool caller_may_use(const struct caller *c, const char *tool);
 
 #endif

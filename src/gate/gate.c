@@ -12,6 +12,7 @@
 #include "basic/scoped.h"
 #include "gate/gate.h"
 #include "spool/job.h"
+#include "store/token.h"
 
 /* Clients poll a few jobs again and again, so a small table that forgets is enough: DOORS places, one for each value of the id's
  * first bits; a newcomer takes the place. */
@@ -85,6 +86,7 @@ gate_free(struct gate *g)
 			g->services[i]->close(g->service_states[i]);
 	free(g->service_states);
 	spool_free(g->spool);
+	tokens_close(g->tokens);
 	free(g->doors);
 	free(g->spool_path);
 	free(g->helper_path);
@@ -104,6 +106,20 @@ gate_spool(struct gate *g, const struct spool **ret)
 		r = g->spool_path ? spool_open(g->spool_path, &g->spool) : -ENOENT;
 	if (r >= 0)
 		*ret = g->spool;
+	(void)pthread_mutex_unlock(&g->lock);
+	return r < 0 ? r : 0;
+}
+
+int
+gate_tokens(struct gate *g, struct tokens **ret)
+{
+	int r = 0;
+
+	(void)pthread_mutex_lock(&g->lock);
+	if (!g->tokens)
+		r = g->state_path ? tokens_open(g->state_path, false, &g->tokens) : -ENOENT;
+	if (r >= 0)
+		*ret = g->tokens;
 	(void)pthread_mutex_unlock(&g->lock);
 	return r < 0 ? r : 0;
 }

@@ -10,6 +10,7 @@
 #include "gate/service.h"
 #include "spool/layout.h"
 
+struct tokens;
 struct waiting;
 
 struct gate {
@@ -26,6 +27,7 @@ struct gate {
 
 	pthread_mutex_t lock;	/* of what follows */
 	struct spool *spool;	/* opened when it first exists; then never changed */
+	struct tokens *tokens;	/* likewise */
 	struct job_door *doors;	/* a small cache of whose job an id is */
 };
 
@@ -36,6 +38,9 @@ static inline void free_gate(struct gate **g) { *g = gate_free(*g); }
 
 /* The spool, opened now if it is there by now. As spool_open(): -ENOENT where the helper has not made it yet. */
 int gate_spool(struct gate *g, const struct spool **ret);
+
+/* The tokens of the native API, likewise. -ENOENT: nobody has made one yet; else as tokens_open(). */
+int gate_tokens(struct gate *g, struct tokens **ret);
 
 /* Opens the folder of a job that came in through this service's door. -ENOENT: no such job, or another door's; -EAGAIN: there is
  * no spool yet. The door stands

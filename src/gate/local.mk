@@ -26,7 +26,7 @@ libgate_a_SOURCES = \
 	src/gate/services.c \
 	src/gate/waiting.c src/gate/waiting.h \
 	src/gate/worker.c src/gate/worker.h
-GATE_LIBS = libgate.a libproto.a libspool.a $(CONFIG_LIBS) $(BASIC_LIBS) $(FCGI_LIBS) $(SYSTEMD_LIBS) -lm
+GATE_LIBS = libgate.a libproto.a $(STORE_LIBS) libspool.a $(CONFIG_LIBS) $(BASIC_LIBS) $(FCGI_LIBS) $(SYSTEMD_LIBS) -lm
 
 pkglibexec_PROGRAMS += spoolgate.fcgi
 spoolgate_fcgi_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)

@@ -134,6 +134,17 @@ class Stack:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.server.environment())
         return done.returncode, done.stdout + done.stderr
 
+    def token(self, name, *args):
+        """A new token's text; args as `spoolgate token add` takes them."""
+        done = self.command("token", "add", name, *args)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def command(self, *args, **more):
+        """The finished administrative command, with this stack's configuration."""
+        return subprocess.run([self.server.program("bin/spoolgate"), args[0], "--config", self.server.config_file, *args[1:]],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.server.environment(), **more)
+
     # Talking to it
 
     @property
