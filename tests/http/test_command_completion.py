@@ -87,7 +87,8 @@ def test_options(shell):
     assert {"--zip", "--log", "--stdout", "--force", "--server", "--json"} <= set(offered)
 
 
-@pytest.mark.parametrize("command", ["tools", "submit", "status", "wait", "log", "fetch", "kill", "delete", "list", "get", "post"])
+@pytest.mark.parametrize("command", ["tools", "submit", "status", "wait", "log", "fetch", "kill", "delete", "list", "get", "post",
+                                     "token"])
 def test_every_option_of_the_help_is_offered(shell, command):
     """And no other."""
     text = subprocess.run([os.path.join(os.path.dirname(shell.source), "../../../bin/spoolgate"), command, "--help"], capture_output=True,
@@ -96,6 +97,11 @@ def test_every_option_of_the_help_is_offered(shell, command):
     offered = set(shell.candidates(["spoolgate", command, "--"]))
     assert help_has - {"--help"} <= offered
     assert offered - help_has <= {"--help", "--parameter", "--parameter-file", "--input"}
+
+
+def test_tokens(shell):
+    assert shell.complete("spoolgate token rev") == ["spoolgate", "token", "revoke"]
+    assert shell.complete("spoolgate token add x --scope adm") == ["spoolgate", "token", "add", "x", "--scope", "admin"]
 
 
 def test_tools_and_what_they_take(shell):
