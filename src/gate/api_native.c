@@ -168,6 +168,11 @@ static const struct route routes[] = {
 	{ "/tools/{}", "GET, HEAD, OPTIONS", { { GET, native_get_tool } } },
 	{ "/jobs", "GET, HEAD, OPTIONS, POST", { { GET, native_get_jobs }, { METHOD_POST, native_post_jobs } } },
 	{ "/jobs/{}", "DELETE, GET, HEAD, OPTIONS", { { GET, native_get_job }, { METHOD_DELETE, native_delete_job } } },
+	{ "/jobs/{}/log", "GET, HEAD, OPTIONS", { { GET, native_get_log } } },
+	{ "/jobs/{}/files", "GET, HEAD, OPTIONS", { { GET, native_get_files } } },
+	{ "/jobs/{}/files/{*}", "GET, HEAD, OPTIONS", { { GET, native_get_file } } },
+	{ "/jobs/{}/stdout", "GET, HEAD, OPTIONS", { { GET, native_get_stdout } } },
+	{ "/jobs/{}/receipt", "GET, HEAD, OPTIONS", { { GET, native_get_receipt } } },
 	{ "/jobs/{}/wait", "GET, HEAD, OPTIONS", { { GET, native_get_wait } } },
 	{ "/jobs/{}/kill", "OPTIONS, POST", { { METHOD_POST, native_post_kill } } },
 };

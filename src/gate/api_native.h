@@ -48,6 +48,9 @@ int native_wait_refused(struct exchange *x, int err);
 /* Answers with any object, which is taken over; NULL is a failed constructor. */
 int native_answer(struct exchange *x, int status, json_object *obj);
 
+/* The log, for reading, and its size now. -EBADF: there is none yet. */
+int native_open_log(const struct native_job *j, uint64_t *ret_size);
+
 /* Query parameters: those of `known` (NULL-terminated), each at most once. 0, or 1: the answer (400) is set. */
 int native_query_check(struct exchange *x, const char *const *known);
 /* A text; *ret (the caller's to free) is left alone where it is not there. 0, or 1: the answer (400) is set. */
@@ -61,6 +64,12 @@ int native_post_kill(struct exchange *x);
 int native_delete_job(struct exchange *x);
 int native_get_jobs(struct exchange *x);
 int native_post_jobs(struct exchange *x);
+int native_get_log(struct exchange *x);
+int native_get_events(struct exchange *x);
+int native_get_files(struct exchange *x);
+int native_get_file(struct exchange *x);
+int native_get_stdout(struct exchange *x);
+int native_get_receipt(struct exchange *x);
 int native_get_tools(struct exchange *x);
 int native_get_tool(struct exchange *x);
 

@@ -3,8 +3,10 @@ noinst_LIBRARIES += libgate.a
 libgate_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(FCGI_CFLAGS) $(SYSTEMD_CFLAGS)
 libgate_a_SOURCES = \
 	src/gate/api_native.c src/gate/api_native.h \
+	src/gate/api_native_files.c \
 	src/gate/api_native_job.c \
 	src/gate/api_native_list.c \
+	src/gate/api_native_log.c \
 	src/gate/api_native_submit.c \
 	src/gate/api_native_tools.c \
 	src/gate/api_stableconfigs.c \

@@ -11,6 +11,7 @@
 #include "basic/escape.h"
 #include "basic/id.h"
 #include "basic/scoped.h"
+#include "basic/strbuf.h"
 #include "gate/request.h"
 
 static const struct {
@@ -273,6 +274,21 @@ request_query(const struct request *r, const char *name, char **ret)
 		p += len + (p[len] == '&');
 	}
 	return -ENOENT;
+}
+
+char *
+request_rest(const struct request *r, size_t from)
+{
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(REQUEST_URI_MAX);
+	char *text = NULL;
+
+	for (size_t i = from; i < r->n_segments; i++) {
+		if (i > from)
+			strbuf_addch(&s, '/');
+		strbuf_addstr(&s, r->segments[i].text);
+	}
+	strbuf_add(&s, "", 0);
+	return strbuf_take(&s, &text, NULL) < 0 ? NULL : text;
 }
 
 bool

@@ -63,6 +63,9 @@ const char *request_header(const struct request *r, const char *name);
 /* The text after '?' by name, decoded ('+' is a blank); the caller frees *ret. -ENOENT; -EINVAL: a broken escape. */
 int request_query(const struct request *r, const char *name, char **ret);
 
+/* The path's segments from this one on, with "/" between; the caller frees. NULL: no memory. */
+char *request_rest(const struct request *r, size_t from);
+
 /* Whether a media type (Content-Type with its parameters) is application/json or application/<anything>+json, in any case. */
 bool media_type_is_json(const char *content_type);
 

@@ -16,6 +16,12 @@ matches(const char *pattern, const struct request *req, const char *ret_args[ROU
 
 		if (i == req->n_segments || s->has_slash)
 			return false;
+		if (len == 3 && memcmp(p, "{*}", 3) == 0) {
+			for (; i < req->n_segments; i++)
+				if (req->segments[i].has_slash || !*req->segments[i].text)
+					return false;
+			break;
+		}
 		if (len == 2 && memcmp(p, "{}", 2) == 0) {
 			if (!*s->text || n_args == ROUTE_ARGS_MAX)
 				return false;

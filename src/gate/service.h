@@ -23,7 +23,9 @@ struct endpoint {
 	handle_fn *handle;
 };
 struct route {
-	const char *path;	/* "/status/{}": {} is one segment that is not empty and holds no slash, an argument */
+	/* "/status/{}": {} is one segment that is not empty and holds no slash, an argument. At the end {*} is the rest of the path, one
+	 * such segment or more, which request_rest() joins. */
+	const char *path;
 	const char *allow;	/* the header, for 405 and OPTIONS */
 	struct endpoint endpoints[6];
 };
