@@ -262,7 +262,6 @@ see_it_through(struct session *s, const struct wish *wish, const char *id)
 	scoped(put_json) json_object *job = NULL;
 	int r = EXIT_SUCCESS;
 
-	http_catch_signals();
 	if (wish->follow)
 		r = follow_log(s, id, 0, true);
 	if (r == EXIT_SUCCESS)
@@ -308,6 +307,8 @@ command_submit(int argc, char *argv[])
 		r = submit(&s, &wish, &job);
 	if (r != EXIT_SUCCESS)
 		return r;
+	if (wish.wait || wish.follow)
+		http_catch_signals();	/* before anybody can know of the job */
 	if (wish.follow && !s.quiet && !s.json)
 		(void)fprintf(stderr, "%s\n", job_string(job, "id"));
 	else if (s.json && !wish.wait && !wish.follow)
