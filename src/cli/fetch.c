@@ -67,7 +67,7 @@ is_final(int r)
 }
 
 static int
-note_fetched(struct fetch *f, const char *path, const struct download *d)
+note_fetched(struct fetch *f, const struct download *d)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
 	json_object *one = NULL;
@@ -77,7 +77,7 @@ note_fetched(struct fetch *f, const char *path, const struct download *d)
 	f->bytes += d->got_bytes;
 	if (!f->s->json)
 		return EXIT_SUCCESS;
-	jsonw_string(&w, "name", path);
+	jsonw_string(&w, "name", d->shown);
 	jsonw_int(&w, "bytes", (int64_t)d->got_bytes);
 	jsonw_string(&w, "sha256", d->got_sha256);
 	jsonw_bool(&w, "was_there", d->was_there);
@@ -100,7 +100,7 @@ fetch_one(struct fetch *f, int folder_fd, const char *path, struct download *d)
 	if (!f->to_stdout) {
 		dir_fd = save_open_parent(folder_fd, path, &d->name);
 		if (dir_fd < 0) {
-			session_say(f->s, "%s: %s", path, dir_fd == -ELOOP || dir_fd == -ENOTDIR ?
+			session_say(f->s, "%s: %s", d->shown, dir_fd == -ELOOP || dir_fd == -ENOTDIR ?
 			    "a link or a file is in the way, where its folder should be" : strerror(-dir_fd));
 			return EXIT_FAILURE;
 		}
@@ -108,7 +108,7 @@ fetch_one(struct fetch *f, int folder_fd, const char *path, struct download *d)
 	}
 	r = download(f->s, d);
 	if (r == EXIT_SUCCESS)
-		r = note_fetched(f, path, d);
+		r = note_fetched(f, d);
 	return r;
 }
 
@@ -131,41 +131,66 @@ is_wanted(struct fetch *f, const char *name)
 	return wanted;
 }
 
+/* The path of a file: its address has every byte of it, where its name in JSON has to be UTF-8. NULL: none, or no memory. */
+static char *
+file_path(const struct fetch *f, json_object *entry)
+{
+	scoped(strbuf_done) struct strbuf prefix = STRBUF_INIT(256);
+	const char *href = job_string(entry, "href");
+	char *path = NULL;
+
+	strbuf_addf(&prefix, "/v1/jobs/%s/files/", f->id);
+	if (href[0] == '\0')
+		return strdup(job_string(entry, "name"));
+	if (strncmp(href, strbuf_str(&prefix), prefix.len) != 0 ||
+	    percent_decode(href + prefix.len, strlen(href + prefix.len), &path) < 0)
+		return NULL;
+	return path;
+}
+
+static int
+add_path(struct strbuf *url, const char *path)
+{
+	for (const char *p = path;;) {	/* the slashes stay */
+		size_t len = strcspn(p, "/");
+		scoped(free_ptr) char *component = strndup(p, len);
+
+		if (!component)
+			return -ENOMEM;
+		strbuf_addch(url, '/');
+		percent_encode(url, component);
+		if (p[len] == '\0')
+			return strbuf_err(url);
+		p += len + 1;
+	}
+}
+
 static int
 fetch_file(struct fetch *f, int folder_fd, json_object *entry)
 {
 	scoped(strbuf_done) struct strbuf url = STRBUF_INIT(URL_MAX);
-	struct download d = { .dir_fd = -EBADF };
-	const char *name = job_string(entry, "name"), *fault = save_name_fault(name), *rest = name;
+	scoped(free_ptr) char *path = file_path(f, entry);
+	struct download d = { .dir_fd = -EBADF, .shown = job_string(entry, "name") };
+	const char *fault = path ? save_name_fault(path) : "the server does not say where it is";
+	int r;
 
-	if (!is_wanted(f, name))
+	if (path && !is_wanted(f, path))
 		return EXIT_SUCCESS;
 	if (fault) {
-		session_say(f->s, "%s: not fetched, %s", name, fault);
+		session_say(f->s, "%s: not fetched, %s", d.shown, fault);
 		return EXIT_DAMAGED;
 	}
 	d.sha256 = job_string(entry, "sha256");
 	if (strlen(d.sha256) != 64 || json_get_uint(entry, "bytes", &d.bytes) < 0) {
-		session_say(f->s, "%s: the server does not say its size and its SHA-256", name);
+		session_say(f->s, "%s: the server does not say its size and its SHA-256", d.shown);
 		return EXIT_DAMAGED;
 	}
 	strbuf_addf(&url, "/v1/jobs/%s/files", f->id);
-	for (bool more = true; more;) {	/* the slashes stay */
-		size_t len = strcspn(rest, "/");
-		scoped(free_ptr) char *component = strndup(rest, len);
-
-		if (!component)
-			return session_broken(f->s, -ENOMEM);
-		strbuf_addch(&url, '/');
-		percent_encode(&url, component);
-		more = rest[len] != '\0';
-		rest += len + 1;
-	}
-	if (strbuf_err(&url) < 0)
-		return session_broken(f->s, strbuf_err(&url));
+	r = add_path(&url, path);
+	if (r < 0)
+		return session_broken(f->s, r);
 	d.url = strbuf_str(&url);
-	d.shown = name;
-	return fetch_one(f, folder_fd, name, &d);
+	return fetch_one(f, folder_fd, path, &d);
 }
 
 static int
@@ -178,29 +203,48 @@ open_folder(struct fetch *f, const char *path)
 	return fd;
 }
 
+/* One page of the list, and its files; *cursor is where the next begins, 0 at the end. The folder is made once there is a list. */
 static int
-fetch_files(struct fetch *f)
+fetch_page(struct fetch *f, int *folder_fd, uint64_t *cursor)
 {
 	scoped(put_json) json_object *answer = NULL;
-	scoped(close_fd) int folder_fd = -EBADF;
 	json_object *files = NULL;
-	int r = session_get(f->s, &answer, "/v1/jobs/%s/files", f->id);
+	uint64_t next = 0;
+	int r = *cursor == 0 ? session_get(f->s, &answer, "/v1/jobs/%s/files", f->id) :
+	    session_get(f->s, &answer, "/v1/jobs/%s/files?cursor=%" PRIu64, f->id, *cursor);
 
 	if (r != EXIT_SUCCESS)
 		return r;
-	if (json_get_array(answer, "files", &files) < 0) {
-		session_say(f->s, "the answer of %s has no files; is it a spoolgate server?", http_server(f->s->http));
+	(void)json_get_uint(answer, "next", &next);
+	if (json_get_array(answer, "files", &files) < 0 || (next > 0 && next <= *cursor)) {
+		session_say(f->s, "the answer of %s is no list of files; is it a spoolgate server?", http_server(f->s->http));
 		return EXIT_DAMAGED;
 	}
-	if (!f->to_stdout && (folder_fd = open_folder(f, f->output ? f->output : f->id)) < 0)
+	*cursor = next;
+	if (!f->to_stdout && *folder_fd < 0 && (*folder_fd = open_folder(f, f->output ? f->output : f->id)) < 0)
 		return EXIT_FAILURE;
 	for (size_t i = 0; i < json_object_array_length(files); i++) {
-		r = fetch_file(f, folder_fd, json_object_array_get_idx(files, i));
+		r = fetch_file(f, *folder_fd, json_object_array_get_idx(files, i));
 		if (r != EXIT_SUCCESS)
 			f->worst = r;
 		if (is_final(r))
 			return r;
 	}
+	return EXIT_SUCCESS;
+}
+
+static int
+fetch_files(struct fetch *f)
+{
+	scoped(close_fd) int folder_fd = -EBADF;
+	uint64_t cursor = 0;
+	int r;
+
+	do {
+		r = fetch_page(f, &folder_fd, &cursor);
+		if (r != EXIT_SUCCESS)
+			return r;
+	} while (cursor > 0);
 	for (size_t i = 0; i < f->n_files; i++) {
 		if (f->found[i])
 			continue;

@@ -81,9 +81,10 @@ def test_zip_log_stdout_and_receipt(command, fake, tmp_path):
     assert (tmp_path / f"{JOB}.zip").read_bytes() == b"zip"
 
 
-def test_a_job_that_is_not_finished(command, fake):
+def test_a_job_that_is_not_finished(command, fake, tmp_path):
     fake.on("GET", f"{BASE}/files", problem(409, "the job is not finished"))
     assert "not finished" in command.err("fetch", JOB, status=6)
+    assert not os.listdir(tmp_path)
 
 
 HOSTILE = ["../evil", "/etc/evil", "a/../../evil", "..", ".", "", "a//b", "a/", "./a", "a/./b", "x\ny", "\x1b]0;x\x07", "n" * 256, "d/" * 2100 + "f"]
@@ -101,6 +102,38 @@ def test_hostile_names_are_not_followed(command, fake, tmp_path, name):
 def test_a_name_with_a_nul(command, fake, tmp_path):
     fake.on("GET", f"{BASE}/files", {"files": [{"name": "a\0b", "bytes": 4, "sha256": "0" * 64}]})
     command.run("fetch", JOB, status=10)
+    assert not tree(tmp_path)
+
+
+def test_a_list_in_pages(command, fake, tmp_path):
+    def page(request):
+        n = int(request.path.partition("cursor=")[2] or 0)
+        return {"files": [{"name": f"f{n}", "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}], "next": n + 1 if n < 4 else None}
+    fake.on("GET", f"{BASE}/files([?]cursor=[0-9]+)?", page)
+    fake.on("GET", f"{BASE}/files/f.", ranged(b"x"))
+    command.run("fetch", JOB)
+    assert sorted(tree(tmp_path / JOB)) == ["f0", "f1", "f2", "f3", "f4"]
+    command.run("fetch", JOB, "f3", "-o", "one")
+    assert sorted(tree(tmp_path / "one")) == ["f3"]
+    fake.on("GET", f"{BASE}/files.*", {"files": [], "next": 1})
+    assert command.err("fetch", JOB, status=10)
+
+
+def test_a_name_that_is_no_utf8(command, fake, tmp_path):
+    """Its address has the bytes that its name in JSON cannot have."""
+    fake.on("GET", f"{BASE}/files", {"files": [{"name": "a\ufffdb", "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest(),
+                                                "href": f"{BASE}/files/d/a%FFb"}]})
+    fake.on("GET", f"{BASE}/files/d/a%FFb", ranged(b"x"))
+    assert command.json("fetch", JOB)["fetched"][0]["name"] == "a\ufffdb"
+    assert os.listdir(os.fsencode(tmp_path / JOB / "d")) == [b"a\xffb"]
+
+
+@pytest.mark.parametrize("href", ["/v1/jobs/other/files/a", f"{BASE}/files/..%2Fevil", f"{BASE}/files/%2Fevil", f"{BASE}/files/a%00b",
+                                  f"{BASE}/files/", "https://elsewhere.example/a", f"{BASE}/files/../a"])
+def test_a_hostile_address(command, fake, tmp_path, href):
+    fake.on("GET", f"{BASE}/files", {"files": [{"name": "a", "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest(), "href": href}]})
+    fake.on("GET", "/.*/files/.*", ranged(b"x"))
+    assert "not fetched" in command.err("fetch", JOB, status=10)
     assert not tree(tmp_path)
 
 
