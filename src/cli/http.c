@@ -12,6 +12,7 @@
 #include "basic/clock.h"
 #include "basic/scoped.h"
 #include "cli/http.h"
+#include "cli/url.h"
 
 enum {
 	CONNECT_SEC = 10,
@@ -79,90 +80,9 @@ http_die_of_signal(void)
 }
 
 static void
-put_url(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static void
 put_list(struct curl_slist **list)
 {
 	curl_slist_free_all(*list);
-}
-
-static void
-free_text(char **text)
-{
-	curl_free(*text);
-}
-
-/* The parsed URL, http or https. NULL: none. */
-static CURLU *
-parse_url(const char *text)
-{
-	scoped(free_text) char *scheme = NULL;
-	CURLU *url = curl_url();
-
-	if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
-	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0))
-		return url;
-	curl_url_cleanup(url);
-	return NULL;
-}
-
-static bool
-same_part(CURLU *a, CURLU *b, CURLUPart part)
-{
-	scoped(free_text) char *one = NULL;
-	scoped(free_text) char *other = NULL;
-
-	return curl_url_get(a, part, &one, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-	    curl_url_get(b, part, &other, CURLU_DEFAULT_PORT) == CURLUE_OK && strcasecmp(one, other) == 0;
-}
-
-static bool
-same_origin(const char *one, const char *other)
-{
-	scoped(put_url) CURLU *a = parse_url(one);
-	scoped(put_url) CURLU *b = parse_url(other);
-
-	return a && b && same_part(a, b, CURLUPART_SCHEME) && same_part(a, b, CURLUPART_HOST) && same_part(a, b, CURLUPART_PORT);
-}
-
-static bool
-has_part(CURLU *url, CURLUPart part)
-{
-	scoped(free_text) char *text = NULL;
-
-	return curl_url_get(url, part, &text, 0) == CURLUE_OK;
-}
-
-/* Whether an URL's host is this machine, so that nobody else can hear. */
-static bool
-is_loopback(const char *text)
-{
-	scoped(put_url) CURLU *url = parse_url(text);
-	scoped(free_text) char *host = NULL;
-
-	if (!url || curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-		return false;
-	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-	    (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host));
-}
-
-static const char *
-check_server(const char *text)
-{
-	scoped(put_url) CURLU *url = parse_url(text);
-
-	if (!strstr(text, "://") || !url)
-		return "the server must be an URL like https://spoolgate.example.org";
-	if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
-		return "the server's URL must not have a user or a password: name a token file instead";
-	if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
-		return "the server's URL must not have a query or a fragment";
-	return NULL;
 }
 
 int
@@ -181,7 +101,7 @@ http_new(const struct settings *settings, const struct http_options *options, st
 	h->options = *options;
 	if (options->limit_usec > 0)
 		h->limit_mono = clock_mono() + options->limit_usec;
-	*ret_reason = check_server(settings->server);
+	*ret_reason = url_server_fault(settings->server);
 	if (*ret_reason)
 		return -EINVAL;
 	while (len > 0 && settings->server[len - 1] == '/')
@@ -233,7 +153,7 @@ http_server(const struct http *h)
 bool
 http_is_own(const struct http *h, const char *url)
 {
-	return url[0] == '/' || same_origin(url, h->base);
+	return url[0] == '/' || url_same_origin(url, h->base);
 }
 
 void
@@ -400,9 +320,10 @@ make_headers(struct http *h, const struct http_request *q, const char *url, stru
 	add_header(ret, "Expect:", &err);	/* no wait for a 100 */
 	if (!q->headers)	/* a POST of nothing is no form */
 		add_header(ret, "Content-Type:", &err);
-	if (!token || !same_origin(url, h->base) || (h->settings->token_server && !same_origin(h->settings->token_server, h->base)))
+	if (!token || !url_same_origin(url, h->base) ||
+	    (h->settings->token_server && !url_same_origin(h->settings->token_server, h->base)))
 		return err;
-	if (strncasecmp(url, "https:", 6) != 0 && !is_loopback(url)) {
+	if (strncasecmp(url, "https:", 6) != 0 && !url_is_loopback(url)) {
 		strbuf_addf(&h->reason, "the token is not sent over plain HTTP to another machine; use https");
 		return -EINVAL;
 	}
@@ -464,7 +385,7 @@ perform(struct http *h, const char *url, struct curl_slist *headers, struct flig
 	(void)curl_easy_setopt(c, CURLOPT_SEEKDATA, f);
 	(void)curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_connected);
 	(void)curl_easy_setopt(c, CURLOPT_PREREQDATA, f);
-	if (is_loopback(url))	/* a proxy has another idea of what localhost is */
+	if (url_is_loopback(url))	/* a proxy has another idea of what localhost is */
 		(void)curl_easy_setopt(c, CURLOPT_PROXY, "");
 	if (h->settings->ca) {
 		(void)curl_easy_setopt(c, CURLOPT_CAINFO, h->settings->ca);

@@ -83,7 +83,7 @@ int http_sleep(struct http *h, uint64_t usec);
 
 /* SIGINT, SIGTERM and SIGHUP end what goes on with -EINTR from here on, instead of the process. */
 void http_catch_signals(void);
-/* For main(), when everything is tidied up: ends the process by the signal that came, as if it had not been caught; else nothing. */
+/* For main(), when everything is tidied up: ends the process by the signal that came, if one did, as if it had not been caught. */
 void http_die_of_signal(void);
 
 #endif

@@ -21,6 +21,7 @@ libcli_a_SOURCES = \
 	src/cli/submit.c \
 	src/cli/token.c \
 	src/cli/tools.c \
+	src/cli/url.c src/cli/url.h \
 	src/cli/value.c src/cli/value.h \
 	src/cli/wait.c \
 	src/cli/when.c

@@ -21,13 +21,16 @@ class Shell:
 
     def __init__(self, programs, folder, server):
         self.master, slave = pty.openpty()
-        env = {"PATH": os.path.join(programs, "bin") + ":" + os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "TERM": "dumb",
+        env = {"PATH": os.path.join(programs, "bin") + ":" + os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8",
+               "TERM": "dumb",
                "SPOOLGATE_SERVER": server, "ASAN_OPTIONS": "disable_coredump=0"}
-        self.child = subprocess.Popen(["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=env,
+        self.child = subprocess.Popen(["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave, cwd=folder,
+                                      env=env,
                                       start_new_session=True)
         os.close(slave)
         self.source = os.path.join(programs, "share/bash-completion/completions/spoolgate")
-        self.say("PS1= PS2=; stty -echo; bind 'set enable-bracketed-paste off' 'set completion-query-items 0' 'set page-completions off'; "
+        self.say("PS1= PS2=; stty -echo; bind 'set enable-bracketed-paste off' "
+                 "'set completion-query-items 0' 'set page-completions off'; "
                  f"source {self.source}")
 
     def say(self, line):
@@ -49,7 +52,8 @@ class Shell:
         """Every candidate for the last word of a line, which bash would list."""
         line = " ".join(words)
         quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
-        shown = self.say(f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; COMP_POINT={len(line)}; _spoolgate; "
+        shown = self.say(f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; "
+                         f"COMP_POINT={len(line)}; _spoolgate; "
                          "printf '<%s>\\n' \"${COMPREPLY[@]}\"")
         return [word for word in re.findall(r"^<(.*)>$", shown, re.M) if word]
 
@@ -91,7 +95,8 @@ def test_options(shell):
                                      "token"])
 def test_every_option_of_the_help_is_offered(shell, command):
     """And no other."""
-    text = subprocess.run([os.path.join(os.path.dirname(shell.source), "../../../bin/spoolgate"), command, "--help"], capture_output=True,
+    text = subprocess.run([os.path.join(os.path.dirname(shell.source), "../../../bin/spoolgate"), command, "--help"],
+                          capture_output=True,
                           text=True, check=True).stdout
     help_has = set(re.findall(r"(?<![\w-])--[a-z-]+", text))
     offered = set(shell.candidates(["spoolgate", command, "--"]))
@@ -108,14 +113,17 @@ def test_tools_and_what_they_take(shell):
     assert shell.complete("spoolgate submit de") == ["spoolgate", "submit", "demo"]
     assert shell.complete("spoolgate tools oth") == ["spoolgate", "tools", "other"]
     assert shell.complete("spoolgate submit demo -p ge") == ["spoolgate", "submit", "demo", "-p", "gen="]
-    assert shell.complete("spoolgate submit demo -p gen=3 -i pro") == ["spoolgate", "submit", "demo", "-p", "gen=3", "-i", "problem.txt="]
+    assert shell.complete("spoolgate submit demo -p gen=3 -i pro") == ["spoolgate", "submit", "demo", "-p", "gen=3", "-i",
+                                                                       "problem.txt="]
     assert shell.complete("spoolgate list --tool de") == ["spoolgate", "list", "--tool", "demo"]
 
 
 def test_files_of_inputs(shell, tmp_path):
     (tmp_path / "network one.txt").write_text("x")
-    assert shell.complete("spoolgate submit demo -i problem.txt=netw") == ["spoolgate", "submit", "demo", "-i", "problem.txt=network one.txt"]
-    assert shell.complete("spoolgate submit demo -i problem.txt=") == ["spoolgate", "submit", "demo", "-i", "problem.txt=network one.txt"]
+    assert shell.complete("spoolgate submit demo -i problem.txt=netw") == ["spoolgate", "submit", "demo", "-i",
+                                                                           "problem.txt=network one.txt"]
+    assert shell.complete("spoolgate submit demo -i problem.txt=") == ["spoolgate", "submit", "demo", "-i",
+                                                                       "problem.txt=network one.txt"]
 
 
 def test_jobs(shell, fake):
@@ -139,7 +147,8 @@ def test_without_a_server_there_is_just_nothing(shell, fake):
     assert time.monotonic() - begun < 10
 
 
-@pytest.mark.parametrize("name", ["$(touch owned)", "`touch owned`", "*", "a;touch owned", "a$(touch${IFS}owned)", "a\x15touch owned"])
+@pytest.mark.parametrize("name", ["$(touch owned)", "`touch owned`", "*", "a;touch owned", "a$(touch${IFS}owned)",
+                                  "a\x15touch owned"])
 def test_a_hostile_name_is_not_executed(shell, fake, tmp_path, name):
     """Nor does it come onto the line, where the next Return would execute it."""
     fake.on("GET", "/v1/tools", {"tools": [{"name": name}]})

@@ -27,7 +27,8 @@ def command(programs, tmp_path, fake):
 
 def offer(fake, files, **more):
     """The files list of a job, and each file as nginx would serve it. files: {name: content}; more: {name: a route's replies}."""
-    listed = [{"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()]
+    listed = [{"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+              for name, content in files.items()]
     fake.on("GET", f"{BASE}/files", {"files": listed})
     for name, content in files.items():
         fake.on("GET", f"{BASE}/files/" + name.replace(".", "[.]"), more.get(name) or ranged(content))
@@ -76,7 +77,8 @@ def test_zip_log_stdout_and_receipt(command, fake, tmp_path):
     for place in ("zip", "log", "stdout", "receipt"):
         fake.on("GET", f"{BASE}/{place}", ranged(place.encode()))
     command.run("fetch", JOB, "--zip", "--log", "--stdout", "--receipt", "-o", "out")
-    assert tree(tmp_path / "out") == {f"{JOB}.zip": b"zip", f"{JOB}.log": b"log", f"{JOB}.stdout": b"stdout", f"{JOB}.receipt.json": b"receipt"}
+    assert tree(tmp_path / "out") == {f"{JOB}.zip": b"zip", f"{JOB}.log": b"log", f"{JOB}.stdout": b"stdout",
+                                      f"{JOB}.receipt.json": b"receipt"}
     command.run("fetch", JOB, "--zip")
     assert (tmp_path / f"{JOB}.zip").read_bytes() == b"zip"
 
@@ -87,13 +89,15 @@ def test_a_job_that_is_not_finished(command, fake, tmp_path):
     assert not os.listdir(tmp_path)
 
 
-HOSTILE = ["../evil", "/etc/evil", "a/../../evil", "..", ".", "", "a//b", "a/", "./a", "a/./b", "x\ny", "\x1b]0;x\x07", "n" * 256, "d/" * 2100 + "f"]
+HOSTILE = ["../evil", "/etc/evil", "a/../../evil", "..", ".", "", "a//b", "a/", "./a", "a/./b", "x\ny", "\x1b]0;x\x07", "n" * 256,
+           "d/" * 2100 + "f"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_not_followed(command, fake, tmp_path, name):
     fake.on("GET", f"{BASE}/files/.*", ranged(b"evil"))
-    fake.on("GET", f"{BASE}/files", {"files": [{"name": n, "bytes": 4, "sha256": hashlib.sha256(b"evil").hexdigest()} for n in (name, "good")]})
+    fake.on("GET", f"{BASE}/files", {"files": [
+        {"name": n, "bytes": 4, "sha256": hashlib.sha256(b"evil").hexdigest()} for n in (name, "good")]})
     said = command.err("fetch", JOB, "-o", "in/out", status=10)
     assert "not fetched" in said and "\x1b" not in said
     assert tree(tmp_path) == {"in/out/good": b"evil"}	# the others are all the same
@@ -108,7 +112,8 @@ def test_a_name_with_a_nul(command, fake, tmp_path):
 def test_a_list_in_pages(command, fake, tmp_path):
     def page(request):
         n = int(request.path.partition("cursor=")[2] or 0)
-        return {"files": [{"name": f"f{n}", "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}], "next": n + 1 if n < 4 else None}
+        return {"files": [{"name": f"f{n}", "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}],
+                "next": n + 1 if n < 4 else None}
     fake.on("GET", f"{BASE}/files([?]cursor=[0-9]+)?", page)
     fake.on("GET", f"{BASE}/files/f.", ranged(b"x"))
     command.run("fetch", JOB)
@@ -128,10 +133,12 @@ def test_a_name_that_is_no_utf8(command, fake, tmp_path):
     assert os.listdir(os.fsencode(tmp_path / JOB / "d")) == [b"a\xffb"]
 
 
-@pytest.mark.parametrize("href", ["/v1/jobs/other/files/a", f"{BASE}/files/..%2Fevil", f"{BASE}/files/%2Fevil", f"{BASE}/files/a%00b",
+@pytest.mark.parametrize("href", ["/v1/jobs/other/files/a", f"{BASE}/files/..%2Fevil", f"{BASE}/files/%2Fevil",
+                                  f"{BASE}/files/a%00b",
                                   f"{BASE}/files/", "https://elsewhere.example/a", f"{BASE}/files/../a"])
 def test_a_hostile_address(command, fake, tmp_path, href):
-    fake.on("GET", f"{BASE}/files", {"files": [{"name": "a", "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest(), "href": href}]})
+    fake.on("GET", f"{BASE}/files", {"files": [{"name": "a", "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest(),
+                                                "href": href}]})
     fake.on("GET", "/.*/files/.*", ranged(b"x"))
     assert "not fetched" in command.err("fetch", JOB, status=10)
     assert not tree(tmp_path)
@@ -185,7 +192,8 @@ def test_what_is_not_as_announced_gets_no_name(command, fake, tmp_path, content)
     assert not tree(tmp_path)
 
 
-@pytest.mark.parametrize("entry", [{"name": "f"}, {"name": "f", "bytes": -1, "sha256": "0" * 64}, {"name": "f", "bytes": 1, "sha256": "x"}, {"bytes": 1}, 7])
+@pytest.mark.parametrize("entry", [
+    {"name": "f"}, {"name": "f", "bytes": -1, "sha256": "0" * 64}, {"name": "f", "bytes": 1, "sha256": "x"}, {"bytes": 1}, 7])
 def test_a_list_that_says_too_little(command, fake, tmp_path, entry):
     fake.on("GET", f"{BASE}/files", {"files": [entry]})
     assert command.err("fetch", JOB, status=10)
@@ -277,7 +285,8 @@ def partial_of(fake, command, tmp_path):
     return tmp_path / JOB / name
 
 
-@pytest.mark.parametrize("spoil", [lambda b: b"X" + b[1:], lambda b: BIG[:200000] + b"too much" * 20000, lambda b: BIG, lambda b: b""])
+@pytest.mark.parametrize("spoil", [lambda b: b"X" + b[1:], lambda b: BIG[:200000] + b"too much" * 20000, lambda b: BIG,
+                                   lambda b: b""])
 def test_a_spoilt_part_is_no_harm(command, fake, tmp_path, spoil):
     partial = partial_of(fake, command, tmp_path)
     partial.write_bytes(spoil(partial.read_bytes()))

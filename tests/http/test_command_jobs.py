@@ -51,26 +51,28 @@ def test_tools_are_listed_and_described(command):
     assert command.out("tools") == "demo  A demonstration\n"
     assert command.json("tools")["tools"][0]["name"] == "demo"
     text = command.out("tools", "demo")
-    for part in ("integer 1 to 9", "required", "fast|slow", "default fast", "text up to 20 bytes", "up to 1.0 GiB", "memory 1.0 GiB", "wall 60 s"):
+    for part in ("integer 1 to 9", "required", "fast|slow", "default fast", "text up to 20 bytes", "up to 1.0 GiB",
+                 "memory 1.0 GiB", "wall 60 s"):
         assert part in text, text
     assert command.json("tools", "demo") == TOOL
     assert command.err("tools", "other", status=5)
 
 
 def test_values_are_typed_as_the_tool_says(command, fake):
-    out = command.out("submit", "demo", "-p", "n=5", "-p", "x=1e-3", "-p", "flag=Yes", "-p", "mode=slow", "-p", "word=7", "--name", "ä b")
+    out = command.out("submit", "demo", "-p", "n=5", "-p", "x=1e-3", "-p", "flag=Yes", "-p", "mode=slow", "-p", "word=7", "--name",
+                      "ä b")
     assert out == JOB + "\n"
-    assert submitted(fake) == {"tool": "demo", "name": "ä b", "parameters": {"n": 5, "x": 1e-3, "flag": True, "mode": "slow", "word": "7"},
-                               "inputs": {}}
+    assert submitted(fake) == {"tool": "demo", "name": "ä b", "inputs": {},
+                               "parameters": {"n": 5, "x": 1e-3, "flag": True, "mode": "slow", "word": "7"}}
     assert b'"x":1e-3' in fake.asked("POST", "/v1/jobs")[-1].body	# as it was written
     command.run("submit", "demo", "-p", "n=-3", "-p", "x=.5", "-p", "word=a=b")
     assert submitted(fake)["parameters"] == {"n": -3, "x": 0.5, "word": "a=b"}
 
 
 @pytest.mark.parametrize("pair,why", [
-    ("n=5.0", "integer"), ("n=", "integer"), ("n= 5", "integer"), ("n=99999999999999999999", "64 bits"), ("x=nan", "number"), ("x=1e999", "number"),
-    ("x=0x10", "number"), ("flag=maybe", "true or false"), ("mode=medium", "fast slow"), ("word=\udcff", "UTF-8"), ("other=1", "n, x, flag"),
-    ("key=s", "-P key=FILE"), ("=1", "NAME=VALUE")])
+    ("n=5.0", "integer"), ("n=", "integer"), ("n= 5", "integer"), ("n=99999999999999999999", "64 bits"), ("x=nan", "number"),
+    ("x=1e999", "number"), ("x=0x10", "number"), ("flag=maybe", "true or false"), ("mode=medium", "fast slow"),
+    ("word=\udcff", "UTF-8"), ("other=1", "n, x, flag"), ("key=s", "-P key=FILE"), ("=1", "NAME=VALUE")])
 def test_a_value_that_cannot_be_typed_is_refused_before_anything_is_sent(command, fake, pair, why):
     assert why in command.err("submit", "demo", "-p", pair, status=2)
     assert not fake.asked("POST", ".*")
@@ -86,7 +88,8 @@ def test_a_secret_comes_from_a_file(command, fake, tmp_path):
 
 def test_wrong_words(command, fake, tmp_path):
     (tmp_path / "f").write_text("x")
-    for words in (["-p", "n=1", "-p", "n=2"], ["-i", "nope=f"], ["-i", "in.txt=f", "-i", "in.txt=f"], ["-i", "in.txt=-", "-i", "more=-"]):
+    for words in (["-p", "n=1", "-p", "n=2"], ["-i", "nope=f"], ["-i", "in.txt=f", "-i", "in.txt=f"],
+                  ["-i", "in.txt=-", "-i", "more=-"]):
         assert command.err("submit", "demo", *words, status=2), words
     assert command.err("submit", "demo", "-i", "in.txt=none", status=1)
     assert command.err("submit", "demo", "-i", "in.txt=.", status=1)
@@ -216,7 +219,8 @@ def test_a_connection_that_is_refused_is_tried_again(programs, tmp_path):
         assert child.returncode == 0 and out.decode() == JOB + "\n"
 
 
-@pytest.mark.parametrize("status,code", [(400, 6), (401, 7), (403, 7), (404, 5), (409, 6), (413, 6), (422, 6), (429, 8), (500, 8), (507, 8), (301, 6)])
+@pytest.mark.parametrize("status,code", [(400, 6), (401, 7), (403, 7), (404, 5), (409, 6), (413, 6), (422, 6), (429, 8), (500, 8),
+                                         (507, 8), (301, 6)])
 def test_exit_codes(command, fake, status, code):
     fake.on("GET", f"/v1/jobs/{JOB}", problem(status, "no, because"))
     assert "no, because" in command.err("status", JOB, status=code)
@@ -237,7 +241,8 @@ def test_what_is_no_answer_of_this_api(command, fake):
 
 
 def test_a_get_is_repeated(command, fake):
-    fake.on("GET", f"/v1/jobs/{JOB}", Reply(silent=True), problem(502, "x"), Reply(finished(), cut=20), problem(503, "x"), finished())
+    fake.on("GET", f"/v1/jobs/{JOB}", Reply(silent=True), problem(502, "x"), Reply(finished(), cut=20), problem(503, "x"),
+            finished())
     assert command.json("status", JOB)["state"] == "finished"
     assert len(fake.asked("GET", ".*")) == 5
     fake.on("GET", f"/v1/jobs/{JOB}", problem(502, "x"), finished())
@@ -245,11 +250,13 @@ def test_a_get_is_repeated(command, fake):
 
 
 def test_status(command, fake):
-    fake.on("GET", f"/v1/jobs/{JOB}", finished("failed", exit_code=3, name="a name", note="why", log_bytes=2048, progress={"done": 0.5, "what": "x"},
+    fake.on("GET", f"/v1/jobs/{JOB}", finished("failed", exit_code=3, name="a name", note="why", log_bytes=2048,
+                                               progress={"done": 0.5, "what": "x"},
                                                usage={"wall_seconds": 1.25, "cpu_seconds": 0.5, "memory_bytes": 1 << 20}))
     text = command.out("status", JOB)	# a failed job is no failed command
     for line in ("state     failed (exit code 3) after 4.5 s", "name      a name", "note      why", "created   2026-11-26 16:50:00",
-                 "progress  done 0.5, what x", "log       2.0 KiB", "usage     1.25 s of time, 0.50 s of processor, 1.0 MiB of memory"):
+                 "progress  done 0.5, what x", "log       2.0 KiB",
+                 "usage     1.25 s of time, 0.50 s of processor, 1.0 MiB of memory"):
         assert line in text.splitlines(), text
     assert command.json("status", JOB)["verdict"] == "failed"
 
@@ -263,7 +270,8 @@ def test_nothing_hostile_reaches_the_terminal_but_the_log(command, fake):
         {"name": EVIL, "type": EVIL, "choices": [EVIL], "description": EVIL, "default": EVIL}], "limits": {EVIL: EVIL}})
     fake.on("POST", f"/v1/jobs/{JOB}/kill", evil)
     fake.on("DELETE", f"/v1/jobs/{JOB}", problem(409, EVIL))
-    for words, status in ((["status", JOB], 0), (["list"], 0), (["tools"], 0), (["tools", "--names"], 0), (["tools", "demo"], 0), (["kill", JOB], 0),
+    for words, status in ((["status", JOB], 0), (["list"], 0), (["tools"], 0), (["tools", "--names"], 0), (["tools", "demo"], 0),
+                          (["kill", JOB], 0),
                           (["wait", JOB], 3), (["delete", JOB], 6)):
         done = command.run(*words, status=status)
         text = done.stdout.decode() + done.stderr.decode()
@@ -400,7 +408,8 @@ def test_log_as_json(command, fake):
 
 
 def test_a_piece_of_another_place_is_refused(command, fake):
-    fake.on("GET", f"/v1/jobs/{JOB}/log.*", Reply(b"abc", 200, {"Spoolgate-Log-Offset": 1, "Spoolgate-Log-Next": 4, "Spoolgate-Log-Complete": "yes"}))
+    fake.on("GET", f"/v1/jobs/{JOB}/log.*", Reply(b"abc", 200, {"Spoolgate-Log-Offset": 1, "Spoolgate-Log-Next": 4,
+                                                                "Spoolgate-Log-Complete": "yes"}))
     assert command.run("log", JOB, status=10).stdout == b""
     fake.on("GET", f"/v1/jobs/{JOB}/log.*", Reply(b"abc"))
     assert command.run("log", JOB, status=10).stdout == b""
@@ -465,8 +474,8 @@ def test_list_filters(command, fake):
     fake.on("GET", "/v1/jobs[?].*", {"jobs": [], "next": None})
     assert command.out("list", "--state", "running", "--tool", "a&b", "--name", "ä c", "--since", "2026-11-26T16:50:00.5+01:00",
                        "--until", "2026-11-27 10:00") == ""
-    assert fake.requests[-1].path == ("/v1/jobs?limit=100&state=running&tool=a%26b&name=%C3%A4%20c&since=2026-11-26T15%3A50%3A00.500000Z"
-                                      "&until=2026-11-27T10%3A00%3A00.000000Z")
+    assert fake.requests[-1].path == ("/v1/jobs?limit=100&state=running&tool=a%26b&name=%C3%A4%20c"
+                                      "&since=2026-11-26T15%3A50%3A00.500000Z&until=2026-11-27T10%3A00%3A00.000000Z")
 
 
 def test_get_and_post(command, fake, tmp_path):

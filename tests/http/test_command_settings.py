@@ -128,7 +128,8 @@ def test_no_token_over_plain_http_to_another_machine(programs, home):
     assert "plain HTTP" in said
 
 
-@pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "https://user:secret@localhost", "https://localhost/?a=b", "https://", ""])
+@pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "https://user:secret@localhost", "https://localhost/?a=b",
+                                 "https://", ""])
 def test_an_url_that_is_no_server(programs, home, url):
     assert Command(programs, home, url or None).err("tools", status=2)
 
@@ -171,8 +172,9 @@ def test_help_and_wrong_usage(programs, home):
         assert command.err(name, "--no-such-option", status=2)
     assert command.err("sideways", status=2) and command.err(status=2)
     for wrong in (["submit"], ["status"], ["wait"], ["log"], ["fetch"], ["kill"], ["delete"], ["get"], ["post"], ["list", "x"],
-                  ["status", "../tools"], ["wait", "0" * 31], ["log", "F" * 32], ["kill", ""], ["get", "v1"], ["submit", "x", "-p", "y"],
-                  ["tools", ""], ["list", "--limit", "0"], ["list", "--since", "gestern"], ["wait", "0" * 32, "--timeout", "soon"],
+                  ["status", "../tools"], ["wait", "0" * 31], ["log", "F" * 32], ["kill", ""], ["get", "v1"],
+                  ["submit", "x", "-p", "y"], ["tools", ""], ["list", "--limit", "0"], ["list", "--since", "gestern"],
+                  ["wait", "0" * 32, "--timeout", "soon"],
                   ["log", "0" * 32, "--offset", "-1"], ["tools", "a", "b"], ["fetch", "0" * 32, "-o", "-"],
                   ["tools", "--retry-time", "x"], ["tools", "--time-limit", "0"], ["list", "--ids", "--json"]):
         assert command.err(*wrong, status=2), wrong

@@ -157,7 +157,8 @@ class Fake:
 
 
 def problem(status, detail, headers=None, **more):
-    reply = Reply({"type": "about:blank", "title": "T", "status": status, "detail": detail, "request_id": "r", **more}, status, headers)
+    reply = Reply({"type": "about:blank", "title": "T", "status": status, "detail": detail, "request_id": "r", **more}, status,
+                  headers)
     reply.kind = "application/problem+json"
     return reply
 
@@ -182,7 +183,8 @@ def ranged(content, etag='"e1"', **more):
             first = int(wanted.group(1))
             if first >= len(content):
                 return Reply(b"", 416, {"Content-Range": f"bytes */{len(content)}"})
-            return Reply(content[first:], 206, {"ETag": etag, "Content-Range": f"bytes {first}-{len(content) - 1}/{len(content)}"}, **more)
+            return Reply(content[first:], 206, {"ETag": etag, "Content-Range": f"bytes {first}-{len(content) - 1}/{len(content)}"},
+                         **more)
         return Reply(content, 200, {"ETag": etag}, **more)
     return reply
 
@@ -193,7 +195,8 @@ class Command:
     def __init__(self, programs, home, server, token="sgt_test", **environment):
         self.program = os.path.join(programs, "bin/spoolgate")
         self.home = str(home)
-        self.environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": self.home, "SPOOLGATE_SERVER": server,
+        self.environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": self.home,
+                            "SPOOLGATE_SERVER": server,
                             "SPOOLGATE_TOKEN": token, "ASAN_OPTIONS": "abort_on_error=1:disable_coredump=0", **environment}
         self.environment = {k: v for k, v in self.environment.items() if v is not None}
 
@@ -213,7 +216,8 @@ class Command:
         return json.loads(self.run(*args, "--json", **more).stdout)
 
     def begin(self, *args, **more):
-        return subprocess.Popen([self.program, *map(str, args)], stdin=subprocess.DEVNULL, env=self.environment, cwd=self.home, **more)
+        return subprocess.Popen([self.program, *map(str, args)], stdin=subprocess.DEVNULL, env=self.environment, cwd=self.home,
+                                **more)
 
     def on_terminal(self, *args, seconds=60):
         """Runs it with stderr (and stdout) on a terminal; (exit status, everything that was shown)."""

@@ -4,6 +4,7 @@ CLI_UNIT_TESTS = \
 	tests/unit/test_cli_save \
 	tests/unit/test_cli_settings \
 	tests/unit/test_cli_show \
+	tests/unit/test_cli_url \
 	tests/unit/test_cli_value
 check_PROGRAMS += $(CLI_UNIT_TESTS)
 TESTS += $(CLI_UNIT_TESTS)
@@ -16,6 +17,8 @@ tests_unit_test_cli_settings_CFLAGS = $(CLI_TEST_CFLAGS)
 tests_unit_test_cli_settings_LDADD = $(CLI_TEST_LIBS)
 tests_unit_test_cli_show_CFLAGS = $(CLI_TEST_CFLAGS)
 tests_unit_test_cli_show_LDADD = $(CLI_TEST_LIBS)
+tests_unit_test_cli_url_CFLAGS = $(CLI_TEST_CFLAGS)
+tests_unit_test_cli_url_LDADD = $(CLI_TEST_LIBS)
 tests_unit_test_cli_value_CFLAGS = $(CLI_TEST_CFLAGS)
 tests_unit_test_cli_value_LDADD = $(CLI_TEST_LIBS)
 endif

@@ -24,7 +24,8 @@ test_names_that_are_taken(void **state)
 static void
 test_names_that_are_not(void **state)
 {
-	static const char *const bad[] = { "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b", "./a", "a/.", "a\nb", "\x1b", "\x7f" };
+	static const char *const bad[] = { "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b",
+		"./a", "a/.", "a\nb", "\x1b", "\x7f" };
 	char text[5001];
 
 	(void)state;

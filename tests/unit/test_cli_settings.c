@@ -26,7 +26,8 @@ make_file(const struct temp_dir *dir, const char *name, const char *text, mode_t
 static int
 clean(void **state)
 {
-	static const char *const names[] = { "SPOOLGATE_SERVER", "SPOOLGATE_TOKEN", "SPOOLGATE_TOKEN_FILE", "SPOOLGATE_CA", "HOME", "XDG_CONFIG_HOME" };
+	static const char *const names[] = { "SPOOLGATE_SERVER", "SPOOLGATE_TOKEN", "SPOOLGATE_TOKEN_FILE", "SPOOLGATE_CA",
+		"HOME", "XDG_CONFIG_HOME" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		assert_int_equal(unsetenv(names[i]), 0);
@@ -53,7 +54,8 @@ test_options_then_environment_then_file(void **state)
 {
 	scoped(faults_done) struct faults f = { NULL, 0 };
 	scoped(settings_done) struct settings s = { 0 };
-	scoped(free_ptr) char *config = strdup(make_file(*state, "config", "[server]\nurl = https://file\nca = /file\ntoken = sgt_file\n", 0600));
+	scoped(free_ptr) char *config = strdup(make_file(*state, "config",
+	    "[server]\nurl = https://file\nca = /file\ntoken = sgt_file\n", 0600));
 	const struct settings_options o = { .config = config, .ca = "/option" };
 
 	assert_int_equal(setenv("SPOOLGATE_SERVER", "https://environment", 1), 0);
@@ -98,7 +100,8 @@ test_what_others_can_read_is_refused(void **state)
 
 	assert_fault(&token, "nobody else can read");
 
-	const struct settings_options config = { .config = make_file(*state, "config", "[server]\nurl = https://a\ntoken = sgt_x\n", 0644) };
+	const struct settings_options config = { .config = make_file(*state, "config",
+	    "[server]\nurl = https://a\ntoken = sgt_x\n", 0644) };
 
 	assert_fault(&config, "others can read this file");
 }
@@ -118,9 +121,11 @@ static void
 test_faults_of_the_file(void **state)
 {
 	static const struct { const char *text, *fault; } cases[] = {
-		{ "[server]\nurl =\n", "has no value" }, { "[server]\nurl = a\n\tb\n", "twice" }, { "[servers]\nurl = a\n", "no section [servers]" },
+		{ "[server]\nurl =\n", "has no value" }, { "[server]\nurl = a\n\tb\n", "twice" },
+		{ "[servers]\nurl = a\n", "no section [servers]" },
 		{ "url = a\n", "no section []" }, { "[server]\ntokens = a\n", "no key tokens" },
-		{ "[server]\nurl = a\ntoken = x\ntoken-file = y\n", "both" }, { "[server]\nurl = a\ntoken = x y\n", "no token" }, { "[server]\n", "no server" },
+		{ "[server]\nurl = a\ntoken = x\ntoken-file = y\n", "both" }, { "[server]\nurl = a\ntoken = x y\n", "no token" },
+		{ "[server]\n", "no server" },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -10,7 +10,8 @@
 #include "unit.h"
 
 static const char tool_text[] =
-    "{\"parameters\":[{\"name\":\"i\",\"type\":\"integer\"},{\"name\":\"n\",\"type\":\"number\"},{\"name\":\"b\",\"type\":\"boolean\"},"
+    "{\"parameters\":[{\"name\":\"i\",\"type\":\"integer\"},{\"name\":\"n\",\"type\":\"number\"},"
+    "{\"name\":\"b\",\"type\":\"boolean\"},"
     "{\"name\":\"c\",\"type\":\"choice\",\"choices\":[\"one\",\"two\",null]},{\"name\":\"t\",\"type\":\"text\"},{\"name\":\"u\"}],"
     "\"inputs\":[{\"name\":\"f\"}]}";
 
