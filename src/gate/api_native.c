@@ -169,6 +169,7 @@ static const struct route routes[] = {
 	{ "/jobs", "GET, HEAD, OPTIONS, POST", { { GET, native_get_jobs }, { METHOD_POST, native_post_jobs } } },
 	{ "/jobs/{}", "DELETE, GET, HEAD, OPTIONS", { { GET, native_get_job }, { METHOD_DELETE, native_delete_job } } },
 	{ "/jobs/{}/log", "GET, HEAD, OPTIONS", { { GET, native_get_log } } },
+	{ "/jobs/{}/events", "GET, HEAD, OPTIONS", { { GET, native_get_events } } },
 	{ "/jobs/{}/files", "GET, HEAD, OPTIONS", { { GET, native_get_files } } },
 	{ "/jobs/{}/files/{*}", "GET, HEAD, OPTIONS", { { GET, native_get_file } } },
 	{ "/jobs/{}/stdout", "GET, HEAD, OPTIONS", { { GET, native_get_stdout } } },

@@ -15,6 +15,7 @@
 #include "gate/body.h"
 #include "gate/exchange.h"
 #include "gate/router.h"
+#include "gate/stream.h"
 #include "gate/waiting.h"
 
 /* nginx itself gives up after 60 s without a byte; a peer that is slower than that holds a thread for nothing. */
@@ -69,6 +70,7 @@ exchange_free(struct exchange *x)
 	if (!x)
 		return NULL;
 	disconnect(x);
+	x->stream = stream_free(x->stream);
 	request_done(&x->req);
 	response_done(&x->res);
 	free(x);
@@ -215,11 +217,33 @@ log_request(const struct exchange *x, int status, long sent)
 	    (unsigned)(usec % 1000), *x->service->name ? x->service->name : "-");
 }
 
+int
+exchange_begin_stream(struct exchange *x, const char *content_type)
+{
+	x->stream = stream_new(&x->fcgx);
+	if (!x->stream)
+		return -ENOMEM;
+	if (x->service->finish)
+		x->service->finish(x);
+	response_header(&x->res, "X-Request-Id", x->req.id);
+	response_header(&x->res, "X-Accel-Buffering", "no");
+	response_empty(&x->res, 200);
+	x->res.content_type = content_type;
+	stream_head(x->stream, &x->res);
+	return 0;
+}
+
 void
 exchange_end(struct exchange *x)
 {
 	long sent;
 
+	if (x->stream) {	/* all of it has been sent */
+		log_request(x, x->res.status, (long)stream_sent(x->stream));
+		close_quickly(x);
+		disconnect(x);
+		return;
+	}
 	if (x->res.status == 0 || x->res.err < 0) {
 		log_error("%s: no answer was made: %s", x->req.id, strerror(x->res.err < 0 ? -x->res.err : EINVAL));
 		exchange_fail(x, 500, "Internal error.");

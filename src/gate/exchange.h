@@ -13,6 +13,7 @@
 #include "gate/service.h"
 #include "proto/client.h"
 
+struct stream;
 struct wait;
 
 struct exchange {
@@ -27,6 +28,7 @@ struct exchange {
 	size_t n_args;
 	uint64_t began_usec;	/* clock_mono */
 	struct wait *wait;	/* set by exchange_wait() */
+	struct stream *stream;	/* the answer goes out as it comes; NULL: whole, at the end */
 	bool parked;	/* the waiting thread's */
 };
 
@@ -38,6 +40,8 @@ struct exchange *exchange_free(struct exchange *x);	/* closes its connection; ac
 int exchange_begin(struct exchange *x, int fd);
 /* Routes and handles. HANDLED: call exchange_end; HANDLED_WAITING: x is the waiting thread's. */
 int exchange_serve(struct exchange *x);
+/* For waiting.c alone: the answer becomes a stream, whose head is what x->res has been given. -ENOMEM. */
+int exchange_begin_stream(struct exchange *x, const char *content_type);
 /* Sends the answer, logs the line, closes the connection; x can begin anew. */
 void exchange_end(struct exchange *x);
 /* Logs that the client hung up before it was answered; to be followed by exchange_free(). */

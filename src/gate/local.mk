@@ -3,6 +3,7 @@ noinst_LIBRARIES += libgate.a
 libgate_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(FCGI_CFLAGS) $(SYSTEMD_CFLAGS)
 libgate_a_SOURCES = \
 	src/gate/api_native.c src/gate/api_native.h \
+	src/gate/api_native_events.c \
 	src/gate/api_native_files.c \
 	src/gate/api_native_job.c \
 	src/gate/api_native_list.c \
@@ -26,6 +27,7 @@ libgate_a_SOURCES = \
 	src/gate/router.c src/gate/router.h \
 	src/gate/service.h \
 	src/gate/services.c \
+	src/gate/stream.c src/gate/stream.h \
 	src/gate/waiting.c src/gate/waiting.h \
 	src/gate/worker.c src/gate/worker.h
 GATE_LIBS = libgate.a libproto.a $(STORE_LIBS) libspool.a $(CONFIG_LIBS) $(BASIC_LIBS) $(FCGI_LIBS) $(SYSTEMD_LIBS) -lm

@@ -237,19 +237,25 @@ response_json(struct response *res, int status, json_object *obj, unsigned style
 	response_body(res, status, "application/json", text, len);
 }
 
+void
+response_head(const struct response *res, bool with_length, struct strbuf *s)
+{
+	strbuf_addf(s, "Status: %d %s\r\n", res->status, status_reason(res->status));
+	if (res->content_type)
+		strbuf_addf(s, "Content-Type: %s\r\n", res->content_type);
+	if (with_length && !res->redirected && res->status != 204 && res->status != 304)
+		strbuf_addf(s, "Content-Length: %zu\r\n", res->body_len);
+	strbuf_add(s, strbuf_str(&res->headers), res->headers.len);
+	strbuf_add(s, "\r\n", 2);
+}
+
 long
 response_send(const struct response *res, bool head, FCGX_Stream *out)
 {
 	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(RESPONSE_HEADERS_MAX + 1024);
 	size_t body = head || !res->body ? 0 : res->body_len;
 
-	strbuf_addf(&s, "Status: %d %s\r\n", res->status, status_reason(res->status));
-	if (res->content_type)
-		strbuf_addf(&s, "Content-Type: %s\r\n", res->content_type);
-	if (!res->redirected && res->status != 204 && res->status != 304)
-		strbuf_addf(&s, "Content-Length: %zu\r\n", res->body_len);
-	strbuf_add(&s, strbuf_str(&res->headers), res->headers.len);
-	strbuf_add(&s, "\r\n", 2);
+	response_head(res, true, &s);
 	if (strbuf_err(&s) < 0)
 		return strbuf_err(&s);
 	if (FCGX_PutStr(s.buf, (int)s.len, out) < 0 || (body && FCGX_PutStr(res->body, (int)body, out) < 0))

@@ -53,6 +53,8 @@ void response_json(struct response *res, int status, json_object *obj, unsigned 
 
 const char *status_reason(int status);
 
+/* Appends the status line, as CGI has it, and the headers. with_length: with Content-Length where there is a body of ours. */
+void response_head(const struct response *res, bool with_length, struct strbuf *s);
 /* Writes the answer to a stream: no body for HEAD. Returns the bytes of body sent, or -EPIPE where the peer has gone. */
 long response_send(const struct response *res, bool head, FCGX_Stream *out);
 

@@ -16,6 +16,7 @@
 #include "basic/scoped.h"
 #include "gate/exchange.h"
 #include "gate/waiting.h"
+#include "gate/stream.h"
 #include "proto/client.h"
 
 enum {
@@ -23,6 +24,7 @@ enum {
 	STACK_BYTES = 256 * 1024,
 	SEND_TIMEOUT_SEC = 5,	/* of one write of an answer: nginx buffers them, and all others wait for this thread meanwhile */
 };
+#define STALL_USEC (60 * USEC_PER_SEC)	/* a stream's reader who takes nothing this long has gone */
 #define FOLLOW_USEC (50 * USEC_PER_MSEC)
 #define RETRY_MIN_USEC (100 * USEC_PER_MSEC)	/* between attempts to reach the helper */
 #define RETRY_MAX_USEC (2 * USEC_PER_SEC)
@@ -34,6 +36,8 @@ struct wait {
 	int64_t size;	/* of the followed file, when last seen */
 	bool drained;	/* was told */
 	bool over;	/* answered or gone; freed at the end of the round */
+	bool ending;	/* a stream whose last bytes are pending */
+	uint64_t blocked_at;	/* since when a stream's reader takes nothing; 0: nothing is pending */
 };
 
 struct owner {
@@ -222,11 +226,76 @@ wait_over(struct wait *wait, bool answered)
 	exchange_free(x);
 }
 
-static void
-fire(struct wait *wait, enum wait_event event)
+bool
+exchange_stream_idle(const struct exchange *x)
 {
-	if (!wait->over && wait->what.answer(wait->x, event, wait->what.ctx) == WAIT_DONE)
+	return stream_idle(x->stream);
+}
+
+void
+exchange_stream_add(struct exchange *x, const void *data, size_t len)
+{
+	stream_add(x->stream, data, len);
+	if (stream_flush(x->stream) < 0)	/* met again, and acted on, in send_pending() */
+		return;
+}
+
+/* Sends what a stream's reader takes, and has epoll tell when he takes more. */
+static void
+send_pending(struct waiting *w, struct wait *wait)
+{
+	int r = stream_flush(wait->x->stream);
+	bool was_blocked = wait->blocked_at != 0;
+	struct epoll_event e = { .events = EPOLLRDHUP, .data.ptr = wait };
+
+	if (r < 0) {
+		wait_over(wait, false);
+		return;
+	}
+	if (r == 0 && wait->ending) {
 		wait_over(wait, true);
+		return;
+	}
+	if (r > 0)
+		e.events |= EPOLLOUT;
+	if (was_blocked != (r > 0) && epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, wait->x->fcgx.ipcFd, &e) < 0) {
+		wait_over(wait, false);
+		return;
+	}
+	if (r == 0)
+		wait->blocked_at = 0;
+	else if (!was_blocked)
+		wait->blocked_at = clock_mono();
+}
+
+static void
+fire(struct waiting *w, struct wait *wait, enum wait_event event)
+{
+	bool done;
+
+	if (wait->over || wait->ending)
+		return;
+	done = wait->what.answer(wait->x, event, wait->what.ctx) == WAIT_DONE;
+	if (done && !wait->x->stream) {
+		wait_over(wait, true);
+		return;
+	}
+	if (done) {
+		stream_end(wait->x->stream);
+		wait->ending = true;
+	}
+	if (wait->x->stream)
+		send_pending(w, wait);
+}
+
+/* A stream's reader takes bytes again. */
+static void
+on_writable(struct waiting *w, struct wait *wait)
+{
+	wait->blocked_at = clock_mono();	/* he took some, or this would not be called */
+	send_pending(w, wait);
+	if (!wait->over && !wait->blocked_at)
+		fire(w, wait, WAIT_WRITABLE);
 }
 
 /* The connection to the helper. */
@@ -291,7 +360,7 @@ watch_all(struct waiting *w, uint64_t now)
 		w->retry_at = 0;
 	for (struct wait *i = w->waits; i; i = i->next)
 		if (i->what.id[0])
-			fire(i, WAIT_LOOK);
+			fire(w, i, WAIT_LOOK);
 }
 
 static void
@@ -303,7 +372,7 @@ on_helper(struct waiting *w, uint64_t now)
 	while ((r = client_event(w->helper, id)) > 0)
 		for (struct wait *i = w->waits; i; i = i->next)
 			if (i->what.id[0] && (!id[0] || strcmp(id, i->what.id) == 0))
-				fire(i, WAIT_LOOK);
+				fire(w, i, WAIT_LOOK);
 	if (r < 0) {
 		/* One that served for a while is tried again at once, one that goes as soon as it comes with a growing pause. */
 		if (now - w->connected_at > RETRY_MAX_USEC)
@@ -344,9 +413,16 @@ begin_wait(struct waiting *w, struct wait *wait, uint64_t now)
 		wait_over(wait, true);
 		return;
 	}
+	if (wait->what.stream && exchange_begin_stream(wait->x, wait->what.stream) < 0) {
+		exchange_fail(wait->x, 500, "Internal error.");
+		wait_over(wait, true);
+		return;
+	}
+	if (wait->x->stream)	/* the head goes out now, or the waiter would find it pending and say nothing */
+		send_pending(w, wait);
 	if (first && w->retry_at == 0 && watch(w, ids, 1, now) < 0)
 		helper_lost(w, now);
-	fire(wait, WAIT_LOOK);
+	fire(w, wait, WAIT_LOOK);
 }
 
 /* Frees the waits that are over. */
@@ -393,7 +469,7 @@ look_at_files(struct waiting *w, uint64_t now)
 	for (struct wait *i = w->waits; i; i = i->next)
 		if (i->what.follow_fd >= 0 && !i->over && fstat(i->what.follow_fd, &st) == 0 && st.st_size != i->size) {
 			i->size = st.st_size;
-			fire(i, WAIT_GROWN);
+			fire(w, i, WAIT_GROWN);
 		}
 }
 
@@ -401,9 +477,11 @@ static void
 look_at_clock(struct waiting *w, uint64_t now)
 {
 	for (struct wait *i = w->waits; i; i = i->next)
-		if (i->what.deadline_mono_usec && i->what.deadline_mono_usec <= now) {
+		if (!i->ending && i->what.deadline_mono_usec && i->what.deadline_mono_usec <= now) {
 			i->what.deadline_mono_usec = 0;
-			fire(i, WAIT_DEADLINE);
+			fire(w, i, WAIT_DEADLINE);
+		} else if (i->blocked_at && !i->over && i->blocked_at + STALL_USEC <= now) {
+			wait_over(i, false);
 		}
 	if (w->retry_at && w->retry_at <= now && w->n_watched)
 		watch_all(w, now);
@@ -415,9 +493,12 @@ next_timeout(const struct waiting *w, uint64_t now)
 {
 	uint64_t at = USEC_INFINITY;
 
-	for (const struct wait *i = w->waits; i; i = i->next)
-		if (i->what.deadline_mono_usec && i->what.deadline_mono_usec < at)
+	for (const struct wait *i = w->waits; i; i = i->next) {
+		if (!i->ending && i->what.deadline_mono_usec && i->what.deadline_mono_usec < at)
 			at = i->what.deadline_mono_usec;
+		if (i->blocked_at && i->blocked_at + STALL_USEC < at)
+			at = i->blocked_at + STALL_USEC;
+	}
 	if (w->retry_at && w->n_watched && w->retry_at < at)
 		at = w->retry_at;
 	if (w->n_followed && w->follow_at < at)
@@ -454,7 +535,7 @@ look_at_orders(struct waiting *w, uint64_t now)
 		for (struct wait *i = w->waits; i; i = i->next)
 			if (!i->drained) {
 				i->drained = true;
-				fire(i, WAIT_DRAIN);
+				fire(w, i, WAIT_DRAIN);
 			}
 	return !done;
 }
@@ -475,8 +556,10 @@ waiting_main(void *arg)
 
 			if (events[i].data.ptr == w)
 				on_helper(w, now);
-			else if (wait && !wait->over)
+			else if (wait && !wait->over && (events[i].events & ~(uint32_t)EPOLLOUT))
 				wait_over(wait, false);	/* the client has gone */
+			else if (wait && !wait->over)
+				on_writable(w, wait);
 		}
 		go_on = look_at_orders(w, now);
 		look_at_files(w, now);

@@ -20,6 +20,7 @@ enum wait_event {
 	WAIT_GROWN,	/* the followed file has another size */
 	WAIT_DEADLINE,	/* its time has come */
 	WAIT_DRAIN,	/* this worker is ending: answer so that the client comes again, or keep on */
+	WAIT_WRITABLE,	/* a stream's reader has taken all that was pending */
 };
 enum wait_verdict {
 	WAIT_ON,	/* nothing to say yet: go on waiting */
@@ -36,6 +37,10 @@ struct wait_for {
 	char id[ID_SIZE];	/* the job that is watched; "" none */
 	int follow_fd;	/* the followed file; taken over in any case; -EBADF: none */
 	uint64_t deadline_mono_usec;	/* 0: none */
+	/* The Content-Type of a streamed answer; NULL: none. The waiter then adds to it by exchange_stream_add() while
+	 * exchange_stream_idle(); WAIT_DONE ends it. Its status is 200, x->res gives further headers. A reader who takes nothing of what is
+	 * pending for 60 s is dropped. */
+	const char *stream;
 };
 
 /* Reserves a place and keeps the request: the handler must then return HANDLED_WAITING. -EDQUOT: over the owner's cap, -EAGAIN:
@@ -43,6 +48,10 @@ struct wait_for {
 int exchange_wait(struct exchange *x, const struct wait_for *what);
 /* Within a waiter: sets another deadline (0: none). A deadline that has come is not kept. */
 void exchange_wait_until(struct exchange *x, uint64_t deadline_mono_usec);
+
+/* Within a waiter of a streamed answer. */
+bool exchange_stream_idle(const struct exchange *x);	/* nothing is pending */
+void exchange_stream_add(struct exchange *x, const void *data, size_t len);	/* at most STREAM_PENDING_MAX bytes at once */
 
 int waiting_new(struct gate *gate, struct waiting **ret);	/* starts the thread */
 /* Begins draining: every waiter gets WAIT_DRAIN once; nobody new is taken. */
