@@ -70,6 +70,8 @@ on_wait(struct exchange *x, enum wait_event event, void *ctx)
 			return WAIT_DONE;
 		}
 		return WAIT_ON;
+	case WAIT_WRITABLE:
+		return WAIT_ON;
 	case WAIT_GROWN:
 		say(x, 200, "grown");
 		return WAIT_DONE;
