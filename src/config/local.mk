@@ -7,5 +7,8 @@ libconfig_a_SOURCES = \
 	src/config/ini_file.c src/config/ini_file.h \
 	src/config/tool.c src/config/tool.h \
 	src/config/tool_argv.c \
-	src/config/tool_describe.c
+	src/config/tool_check.c \
+	src/config/tool_describe.c \
+	src/config/tool_internal.h \
+	src/config/tool_keys.c
 CONFIG_LIBS = libconfig.a $(INIH_LIBS)

@@ -9,6 +9,8 @@
  *		{problem.txt}		; a program without a slash is looked for in the libexec folder, then in /usr/bin
  *	environment =			; NAME=VALUE a line; the whole environment besides PATH, HOME, LANG
  *	folders =			; read-only in the jail, each at its own path, a line each
+ *	link =				; NAME /absolute/path a line: a symbolic link in the working folder; its target is read-only
+ *	network = no			; yes: the host's network
  *	stdout = apart			; or: log (the default)
  *	live = progress.json		; a file that the tool replaces by rename while it works
  *	twice = yes			; it may run twice (after a crash of the host or a supervisor)
@@ -18,6 +20,7 @@
  *	type = text			; text, integer, number, boolean or choice
  *	description =			; for people; an input may have one too
  *	default =			; what counts where it is not given
+ *	environment = GEN		; the tool finds the value in this variable
  *	true = --verbose		; what {name} is for a boolean; without it the line is left out; false likewise
  *	choices =			; of a choice, one a line
  *	max = 400			; bytes of a text; greatest value; min likewise
@@ -26,7 +29,10 @@
  *	max = 4M
  *	required = yes
  *	[limits]
- *	wall = 90s  cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
+ *	wall = 90s			; cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
+ *
+ * Keys of what this version does not serve (secret, volumes, serial, cache-key, after, jail = none, trust = trusted, durable = no,
+ * limits = strict) are known, and a fault that says so: a tool file never promises what does not happen.
  */
 #ifndef SPOOLGATE_TOOL_H
 #define SPOOLGATE_TOOL_H
@@ -49,6 +55,8 @@ struct parameter {
 	char *preset;	/* `default`: what counts where it is not given, as a submission would write it; NULL: nothing */
 	char *on, *off;	/* what a boolean is in an argument (`true`, `false`); NULL: its line is left out */
 	char **choices;	/* of a choice; NULL-terminated */
+	char *variable;	/* of the environment, which has the value; NULL: none */
+	struct { unsigned section, preset, words, choices, range, variable; } lines;	/* of the file, for faults; 0: not said */
 	bool has_min, has_max;
 	double min, max;	/* of the value; of a text its length in bytes (max 4096 unless said) */
 };
@@ -62,10 +70,13 @@ struct input {
 
 struct tool {
 	char *name;
+	char sha256[SHA256_HEX_SIZE];	/* of the file's bytes */
 	char *title, *description, *version;	/* for people; NULL: none */
 	char **command;	/* NULL-terminated; command[0] is the program's absolute path */
 	char **environment;	/* NULL-terminated, complete */
 	char **folders;	/* NULL-terminated */
+	char **links;	/* NULL-terminated, "NAME /absolute/path" each; NULL: none */
+	bool network;
 	bool stdout_apart;
 	char *live;	/* NULL: none */
 	bool twice;
@@ -107,6 +118,9 @@ struct tool_refusal {
 int tool_check_value(const struct parameter *p, json_object *value, struct tool_refusal *ret_refusal);
 int tool_build_argv(const struct tool *t, json_object *params, const char *const *input_names, size_t n_inputs,
     char ***ret_argv, struct tool_refusal *ret_refusal);
+/* What parameters add to the environment, NAME=VALUE each, of parameters that tool_build_argv has accepted; *ret is
+ * NULL-terminated, the caller frees with argv_free. -EFBIG: one is too long; -ENOMEM. */
+int tool_build_env(const struct tool *t, json_object *params, char ***ret);
 void argv_free(char **argv);
 static inline void free_argv(char ***argv) { argv_free(*argv); *argv = NULL; }
 const struct input *tool_find_input(const struct tool *t, const char *name);

@@ -257,6 +257,36 @@ build_argument(const struct tool *t, const char *item, json_object *params, cons
 }
 
 int
+tool_build_env(const struct tool *t, json_object *params, char ***ret)
+{
+	scoped(free_argv) char **env = calloc(t->n_parameters + 1, sizeof *env);
+	size_t n = 0;
+
+	if (!env)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->n_parameters; i++) {
+		const struct parameter *p = &t->parameters[i];
+		scoped(strbuf_done) struct strbuf s = STRBUF_INIT(ARGUMENT_MAX);
+		json_object *value = NULL;
+		int r;
+
+		if (!p->variable)
+			continue;
+		if (params)
+			(void)json_object_object_get_ex(params, p->name, &value);
+		strbuf_addf(&s, "%s=", p->variable);
+		if (add_value(&s, p, value) == 0)
+			continue;
+		r = strbuf_take(&s, &env[n], NULL);
+		if (r < 0)
+			return r;
+		n++;
+	}
+	*ret = take_ptr(env);
+	return 0;
+}
+
+int
 tool_build_argv(const struct tool *t, json_object *params, const char *const *input_names, size_t n_inputs,
     char ***ret_argv, struct tool_refusal *ret_refusal)
 {

@@ -22,7 +22,7 @@ enum {
 	MANIFEST_MAX = 32 * 1024 * 1024,	/* more than the walk ever writes */
 	PAGE_FILES = 1000, PAGE_BYTES = 512 * 1024,	/* of one answer */
 	LOCATION_MAX = 32 * 1024,
-	RECEIPT_MAX = 1024 * 1024,
+	RECEIPT_MAX = 20 * 1024 * 1024,	/* above what a manifest at its bound makes */
 };
 
 /* The job, if it is finished. 0, 1: the answer is set, or a negative errno. */

@@ -19,6 +19,7 @@ struct server;
 struct live_table;
 struct submits;
 struct expiry;
+struct fingerprints;
 
 struct helper {
 	const char *config_path;
@@ -41,6 +42,7 @@ struct helper {
 	struct live_table *live;
 	struct submits *submits;
 	struct expiry *expiry;
+	struct fingerprints *fingerprints;	/* for the threads */
 
 	bool draining;	/* an administrator said so: nothing is accepted, what runs goes on */
 	bool stopped;	/* a flush failed: nothing is accepted until `resume` */

@@ -3,6 +3,7 @@ spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS)
 spoolgated_SOURCES = \
 	src/helper/end.c src/helper/end.h \
 	src/helper/expire.c src/helper/expire.h \
+	src/helper/fingerprint.c src/helper/fingerprint.h \
 	src/helper/helper.h \
 	src/helper/kill.c src/helper/kill.h \
 	src/helper/live.c src/helper/live.h \

@@ -18,6 +18,7 @@
 #include "basic/scoped.h"
 #include "helper/end.h"
 #include "helper/expire.h"
+#include "helper/fingerprint.h"
 #include "helper/helper.h"
 #include "helper/kill.h"
 #include "helper/live.h"
@@ -326,6 +327,8 @@ start_parts(struct helper *h)
 	if (r >= 0)
 		r = submits_new(h, &h->submits);
 	if (r >= 0)
+		r = (h->fingerprints = fingerprints_new()) ? 0 : -ENOMEM;
+	if (r >= 0)
 		r = live_table_new(h, &h->live);
 	if (r >= 0)
 		r = recover_all(h);
@@ -347,6 +350,7 @@ free_helper(struct helper *h)
 	h->live = live_table_free(h->live);
 	h->submits = submits_free(h->submits);
 	h->expiry = expiry_free(h->expiry);
+	h->fingerprints = fingerprints_free(h->fingerprints);
 	h->event = sd_event_unref(h->event);
 	h->redo = redo_free(h->redo);
 	h->spool = spool_free(h->spool);

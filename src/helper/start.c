@@ -87,20 +87,23 @@ start_follow(struct live *l, int pidfd)
 
 /* ---- the plan ---- */
 
+/* Copies of both, one after the other; either may be NULL. */
 static int
-copy_list(char *const *from, char ***ret)
+join_lists(char *const *one, char *const *two, char ***ret)
 {
-	size_t n = 0;
+	size_t n_one = 0, n_two = 0;
 	char **list;
 
-	while (from && from[n])
-		n++;
-	list = calloc(n + 1, sizeof *list);
+	while (one && one[n_one])
+		n_one++;
+	while (two && two[n_two])
+		n_two++;
+	list = calloc(n_one + n_two + 1, sizeof *list);
 	if (!list)
 		return -ENOMEM;
 	*ret = list;
-	for (size_t i = 0; i < n; i++) {
-		list[i] = strdup(from[i]);
+	for (size_t i = 0; i < n_one + n_two; i++) {
+		list[i] = strdup(i < n_one ? one[i] : two[i - n_one]);
 		if (!list[i])
 			return -ENOMEM;
 	}
@@ -123,6 +126,7 @@ make_plan(struct live *l, const struct job *job, enum plan_mode mode, struct pla
 	p->attempt = l->attempt;
 	p->mode = mode;
 	p->jail = JAIL_BWRAP;
+	p->network = tool->network;
 	p->stdout_apart = tool->stdout_apart;
 	p->limits = job->limits;
 	p->kill_grace_usec = job->kill_grace_usec;
@@ -133,11 +137,13 @@ make_plan(struct live *l, const struct job *job, enum plan_mode mode, struct pla
 	p->inputs = calloc(job->n_inputs + 1, sizeof *p->inputs);
 	if (!p->bwrap || !p->init || !p->inputs || (tool->live && !p->live))
 		return -ENOMEM;
-	r = copy_list(job->argv, &p->argv);
+	r = join_lists(job->argv, NULL, &p->argv);
 	if (r == 0)
-		r = copy_list(tool->environment, &p->env);
+		r = join_lists(tool->environment, job->env, &p->env);
 	if (r == 0)
-		r = copy_list(tool->folders, &p->folders);
+		r = join_lists(tool->folders, NULL, &p->folders);
+	if (r == 0)
+		r = join_lists(tool->links, NULL, &p->links);
 	for (size_t i = 0; r == 0 && i < job->n_inputs; i++) {
 		p->inputs[i] = strdup(job->inputs[i].name);
 		r = p->inputs[i] ? 0 : -ENOMEM;

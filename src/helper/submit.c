@@ -9,6 +9,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
+#include "helper/fingerprint.h"
 #include "helper/live.h"
 #include "helper/submit.h"
 #include "spool/accept.h"
@@ -398,17 +399,23 @@ parse_submission(struct submission *s, struct message *m)
 		s->reason = s->refusal.why;
 		return r;
 	}
+	r = tool_build_env(tool, params, &job->env);
+	if (r < 0)
+		return r;
 	id_new(job->id);
 	job->service = strdup(service);
 	job->tool = strdup(tool_name);
 	job->live = tool->live ? strdup(tool->live) : NULL;
 	job->owner = strdup(owner);
+	job->tool_version = tool->version ? strdup(tool->version) : NULL;
+	memcpy(job->tool_sha256, tool->sha256, sizeof job->tool_sha256);
 	job->accepted_usec = clock_wall();
 	job->limits = tool->limits;
 	job->kill_grace_usec = tool->kill_grace_usec;
 	job->keep_usec = tool->keep_usec;
 	job->twice = tool->twice;
-	return job->service && job->tool && job->owner && !job->live == !tool->live ? 0 : -ENOMEM;
+	return job->service && job->tool && job->owner && !job->live == !tool->live &&
+	    !job->tool_version == !tool->version ? 0 : -ENOMEM;
 }
 
 /* The record, with the inputs in it unless they are flushed beside it. In a thread. */
@@ -463,6 +470,7 @@ build(struct task *task)
 		s->result = r;
 		return;
 	}
+	r = fingerprints_take(s->helper->fingerprints, job->argv[0], job->program_sha256);
 	for (size_t i = 0; r >= 0 && i < job->n_inputs; i++)
 		r = incoming_input(in_fd, spool->groups, s->fds[i], s->max_bytes[i], s->flush, &job->inputs[i]);
 	if (r >= 0)

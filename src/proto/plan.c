@@ -38,6 +38,7 @@ plan_free(struct plan *p)
 	free_list(p->env);
 	free_list(p->folders);
 	free_list(p->inputs);
+	free_list(p->links);
 	free(p->live);
 	free(p->bwrap);
 	free(p->init);
@@ -98,6 +99,10 @@ plan_format(const struct plan *p, char **ret_text, size_t *ret_len)
 	jsonw_strings(&w, "env", p->env);
 	jsonw_strings(&w, "folders", p->folders);
 	jsonw_strings(&w, "inputs", p->inputs);
+	if (p->links && p->links[0])
+		jsonw_strings(&w, "links", p->links);
+	if (p->network)
+		jsonw_bool(&w, "network", true);
 	if (p->live)
 		jsonw_string(&w, "live", p->live);
 	jsonw_bool(&w, "stdout_apart", p->stdout_apart);
@@ -154,6 +159,8 @@ lists_parse(json_object *obj, struct plan *p)
 		r = list_parse(obj, "folders", &p->folders);
 	if (r == 0)
 		r = list_parse(obj, "inputs", &p->inputs);
+	if (r == 0 && json_object_object_get_ex(obj, "links", NULL))
+		r = list_parse(obj, "links", &p->links);
 	if (r == 0 && !p->argv[0])
 		r = -EBADMSG;
 	return r;
@@ -196,6 +203,8 @@ plan_parse(const char *text, size_t len, struct plan **ret)
 		r = json_dup_string(obj, "bwrap", &p->bwrap);
 	if (r == 0)
 		r = json_dup_string(obj, "init", &p->init);
+	if (r == 0 && json_object_object_get_ex(obj, "network", NULL))
+		r = json_get_bool(obj, "network", &p->network);
 	if (r == 0 && json_object_object_get_ex(obj, "live", NULL))
 		r = json_dup_string(obj, "live", &p->live);
 	if (r < 0)

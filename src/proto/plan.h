@@ -48,6 +48,8 @@ struct plan {
 	char **argv;	/* NULL-terminated; {job} is replaced already */
 	char **env;	/* NULL-terminated NAME=VALUE; the whole environment of the tool */
 	char **folders;	/* NULL-terminated absolute paths, bound read-only at their own place beside the system's */
+	char **links;	/* NULL-terminated "NAME /absolute/path" each: a symbolic link in work/, its target bound read-only; NULL: none */
+	bool network;	/* the host's network is the jail's */
 	char *live;	/* name of the live file in work/; NULL: none */
 	char **inputs;	/* NULL-terminated names in in/, copied into work/ before the start */
 	bool stdout_apart;

@@ -74,11 +74,14 @@ system_folder(struct strbuf *s, const char *path)
 }
 
 static void
-system_view(struct strbuf *s)
+system_view(struct strbuf *s, bool network)
 {
 	static const char *const folders[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 	/* What programs of /usr look for under another name; nothing here is secret or of this host alone. */
 	static const char *const etc[] = { "/etc/alternatives", "/etc/ld.so.cache" };
+
+	/* For names and certificates. */
+	static const char *const net[] = { "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl/certs" };
 
 	option3(s, "--ro-bind", "/usr", "/usr");
 	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
@@ -86,6 +89,8 @@ system_view(struct strbuf *s)
 	for (size_t i = 0; i < sizeof etc / sizeof etc[0]; i++)
 		option3(s, "--ro-bind-try", etc[i], etc[i]);
 	(void)system_link(s, "/etc/localtime");	/* into /usr/share/zoneinfo; where it is a file, the jail's time is UTC */
+	for (size_t i = 0; network && i < sizeof net / sizeof net[0]; i++)
+		option3(s, "--ro-bind-try", net[i], net[i]);
 	option_number(s, "--file", BWRAP_PASSWD_FD);
 	option(s, "/etc/passwd");
 	option_number(s, "--file", BWRAP_GROUP_FD);
@@ -110,6 +115,8 @@ bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret
 	unsigned long long size = memory / 2 > TMPFS_MIN ? memory / 2 : TMPFS_MIN;
 
 	option(s, "--unshare-all");
+	if (plan->network)
+		option(s, "--share-net");
 	option(s, "--unshare-user");	/* not only where it can: without it there is no jail */
 	option(s, "--disable-userns");
 	option(s, "--die-with-parent");
@@ -127,7 +134,7 @@ bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret
 		strbuf_addch(s, '\0');
 		option(s, equals + 1);
 	}
-	system_view(s);
+	system_view(s, plan->network);
 	option2(s, "--proc", "/proc");
 	option2(s, "--dev", "/dev");
 	tmpfs(s, "/dev/shm", size);
@@ -135,6 +142,13 @@ bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret
 	/* After /tmp, for a tool may be installed beneath it; before /job, which nothing may cover. */
 	for (char **path = plan->folders; path && *path; path++) {
 		int r = folder(s, *path);
+
+		if (r < 0)
+			return r;
+	}
+	for (char **link = plan->links; link && *link; link++) {
+		const char *target = strchr(*link, ' ');
+		int r = target ? folder(s, target + 1) : -EINVAL;
 
 		if (r < 0)
 			return r;

@@ -1,6 +1,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
@@ -54,5 +57,21 @@ inputs_copy(const struct plan *plan, int job_fd, int work_fd, uint64_t *ret_byte
 			return r;
 	}
 	*ret_bytes = total;
+	return 0;
+}
+
+int
+links_make(const struct plan *plan, int work_fd)
+{
+	for (char **link = plan->links; link && *link; link++) {
+		const char *target = strchr(*link, ' ');
+		char name[NAME_MAX + 1];
+		int n = target ? snprintf(name, sizeof name, "%.*s", (int)(target - *link), *link) : -1;
+
+		if (n < 0 || (size_t)n >= sizeof name || !input_name_valid(name) || target[1] != '/')
+			return -EINVAL;
+		if (symlinkat(target + 1, work_fd, name) < 0)
+			return -errno;
+	}
 	return 0;
 }

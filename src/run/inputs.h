@@ -1,4 +1,4 @@
-/* inputs.h - a fresh work/ and the copies of the inputs in it. */
+/* inputs.h - a fresh work/ the copies of the inputs in it, and its links. */
 #ifndef SPOOLGATE_RUN_INPUTS_H
 #define SPOOLGATE_RUN_INPUTS_H
 
@@ -13,5 +13,7 @@ int work_make(int job_fd, gid_t read_gid);
 /* Copies the inputs that the plan names from in/ to work/, mode 0640, the group that reads. *ret_bytes: their sum.
  * -EINVAL: a name that is none, or no regular file; -ENOENT; -ENOSPC, ... */
 int inputs_copy(const struct plan *plan, int job_fd, int work_fd, uint64_t *ret_bytes);
+/* Makes the plan's links in work/, beside the inputs. -EINVAL: one is not "NAME /absolute/path"; -EEXIST: an input has its name. */
+int links_make(const struct plan *plan, int work_fd);
 
 #endif

@@ -51,6 +51,11 @@ prepare(struct run *run)
 		watch_refuse(run, "cannot copy the inputs", r);
 		return;
 	}
+	r = links_make(plan, run->work_fd);
+	if (r < 0) {
+		watch_refuse(run, "cannot make the links", r);
+		return;
+	}
 	run->prepared = true;
 }
 

@@ -50,6 +50,10 @@ job_free(struct job *job)
 	for (char **a = job->argv; a && *a; a++)
 		free(*a);
 	free(job->argv);
+	for (char **e = job->env; e && *e; e++)
+		free(*e);
+	free(job->env);
+	free(job->tool_version);
 	for (size_t i = 0; i < job->n_inputs; i++)
 		free(job->inputs[i].name);
 	free(job->inputs);
@@ -93,6 +97,12 @@ job_valid(const struct job *job)
 	    index_owner_check(job->owner) < 0 || (job->live && !input_name_valid(job->live)))
 		return false;
 	if (!job->argv[0] || job->argv[0][0] != '/' || job->n_inputs > INPUTS_MAX)
+		return false;
+	for (char **e = job->env; e && *e; e++)
+		if (!strchr(*e, '=') || **e == '=')
+			return false;
+	if ((job->tool_sha256[0] && !sha256_hex_valid(job->tool_sha256)) ||
+	    (job->program_sha256[0] && !sha256_hex_valid(job->program_sha256)))
 		return false;
 	for (size_t i = 0; i < job->n_inputs; i++) {
 		const struct job_input *in = &job->inputs[i];
@@ -201,6 +211,14 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 	jsonw_string(&w, "owner", job->owner);
 	jsonw_uint(&w, "accepted_usec", job->accepted_usec);
 	jsonw_strings(&w, "argv", job->argv);
+	if (job->env && job->env[0])
+		jsonw_strings(&w, "env", job->env);
+	if (job->tool_version)
+		jsonw_string(&w, "tool_version", job->tool_version);
+	if (job->tool_sha256[0])
+		jsonw_string(&w, "tool_sha256", job->tool_sha256);
+	if (job->program_sha256[0])
+		jsonw_string(&w, "program_sha256", job->program_sha256);
 	if (job->live)
 		jsonw_string(&w, "live", job->live);
 	jsonw_add(&w, "inputs", take_ptr(inputs));
@@ -224,11 +242,11 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 }
 
 static int
-argv_parse(json_object *obj, char ***ret)
+strings_parse(json_object *obj, const char *name, char ***ret)
 {
 	json_object *list = NULL;
 	size_t n = 0;
-	int r = json_get_array(obj, "argv", &list);
+	int r = json_get_array(obj, name, &list);
 
 	if (r < 0)
 		return r;
@@ -286,6 +304,23 @@ inputs_parse(json_object *obj, struct job *job)
 	return 0;
 }
 
+/* What a record of an earlier version does not have. */
+static int
+optional_members(json_object *obj, struct job *job)
+{
+	int r = 0;
+
+	if (json_object_object_get_ex(obj, "env", NULL))
+		r = strings_parse(obj, "env", &job->env);
+	if (r >= 0 && json_object_object_get_ex(obj, "tool_version", NULL))
+		r = json_dup_string(obj, "tool_version", &job->tool_version);
+	if (r >= 0 && json_object_object_get_ex(obj, "tool_sha256", NULL))
+		r = json_copy_string(obj, "tool_sha256", job->tool_sha256, sizeof job->tool_sha256);
+	if (r >= 0 && json_object_object_get_ex(obj, "program_sha256", NULL))
+		r = json_copy_string(obj, "program_sha256", job->program_sha256, sizeof job->program_sha256);
+	return r;
+}
+
 static int
 job_members(json_object *obj, struct job *job)
 {
@@ -301,7 +336,9 @@ job_members(json_object *obj, struct job *job)
 	if (r >= 0)
 		r = json_get_uint(obj, "accepted_usec", &job->accepted_usec);
 	if (r >= 0)
-		r = argv_parse(obj, &job->argv);
+		r = strings_parse(obj, "argv", &job->argv);
+	if (r >= 0)
+		r = optional_members(obj, job);
 	if (r >= 0)
 		r = inputs_parse(obj, job);
 	if (r >= 0)

@@ -38,6 +38,10 @@ struct job {
 	char *owner;	/* "<door>:<kind>:<name>", compared whole */
 	uint64_t accepted_usec;	/* wall time */
 	char **argv;	/* NULL-terminated; argv[0] is an absolute path */
+	char **env;	/* NULL-terminated NAME=VALUE: what parameters add to the tool's environment; NULL: nothing */
+	char *tool_version;	/* as its tool file said at acceptance; NULL: it said nothing */
+	char tool_sha256[SHA256_HEX_SIZE];	/* of the tool file; "": not known (a record of an earlier version) */
+	char program_sha256[SHA256_HEX_SIZE];	/* of the file argv[0]; "": not known, or not readable */
 	char *live;	/* a file in work/ that tells of progress while it runs; NULL: none */
 	struct job_input *inputs;
 	size_t n_inputs;

@@ -160,7 +160,7 @@ test_all_faults_are_told_at_once(void **state)
 		":25: max: \"1Z\" is no size (such as 16M)",
 		":27: [limits] has no key \"ram\"",
 		":28: wall: \"?\" is no time (such as 90s)",
-		": command: {nothing} is neither a parameter nor an input",
+		":4: command: {nothing} is neither a parameter nor an input",
 		NULL
 	};
 
@@ -176,11 +176,11 @@ test_a_command_is_needed_and_must_be_there(void **state)
 	assert_fault(state, "", ": [tool] command is missing");
 	assert_fault(state, "[tool]\ncommand =\n", ": [tool] command is missing");
 	assert_fault(state, "[tool]\ncommand = no-such-program-anywhere\n",
-	    ": the program \"no-such-program-anywhere\" is in no folder for programs");
-	assert_fault(state, "[tool]\ncommand = bin/true\n", ": the program \"bin/true\" needs an absolute path or no slash");
-	assert_fault(state, "[tool]\ncommand = /no/such\n", ": the program /no/such cannot be run: No such file or directory");
-	assert_fault(state, "[tool]\ncommand = /etc/passwd\n", ": the program /etc/passwd cannot be run: Permission denied");
-	assert_fault(state, "[tool]\ncommand = /usr\n", ": the program /usr cannot be run: Is a directory");
+	    ":2: the program \"no-such-program-anywhere\" is in no folder for programs");
+	assert_fault(state, "[tool]\ncommand = bin/true\n", ":2: the program \"bin/true\" needs an absolute path or no slash");
+	assert_fault(state, "[tool]\ncommand = /no/such\n", ":2: the program /no/such cannot be run: No such file or directory");
+	assert_fault(state, "[tool]\ncommand = /etc/passwd\n", ":2: the program /etc/passwd cannot be run: Permission denied");
+	assert_fault(state, "[tool]\ncommand = /usr\n", ":2: the program /usr cannot be run: Is a directory");
 }
 
 static void
@@ -255,10 +255,10 @@ test_inputs_are_bounded(void **state)
 static void
 test_ranges_are_checked(void **state)
 {
-	assert_fault(state, COMMAND "[parameter a]\ntype = integer\nmin = 2\nmax = 1\n", ": parameter a: min is greater than max");
-	assert_fault(state, COMMAND "[parameter a]\nmax = 4097\n", ": parameter a: a text has at most 4096 bytes");
-	assert_fault(state, COMMAND "[parameter a]\nmin = 5000\n", ": parameter a: min is greater than max");
-	assert_fault(state, COMMAND "[parameter a]\nmax = -1\n", ": parameter a: a text has no negative length");
+	assert_fault(state, COMMAND "[parameter a]\ntype = integer\nmin = 2\nmax = 1\n", ":6: parameter a: min is greater than max");
+	assert_fault(state, COMMAND "[parameter a]\nmax = 4097\n", ":4: parameter a: a text has at most 4096 bytes");
+	assert_fault(state, COMMAND "[parameter a]\nmin = 5000\n", ":4: parameter a: min is greater than max");
+	assert_fault(state, COMMAND "[parameter a]\nmax = -1\n", ":4: parameter a: a text has no negative length");
 	assert_fault(state, COMMAND "[parameter a]\nmin = nan\n", ":4: min: \"nan\" is no number");
 	assert_fault(state, COMMAND "[parameter a]\nmax = 1e999\n", ":4: max: \"1e999\" is no number");
 	assert_fault(state, COMMAND "[parameter a]\nmax =\n", ":4: max: \"\" is no number");
@@ -267,6 +267,76 @@ test_ranges_are_checked(void **state)
 	assert_fault(state, COMMAND "keep = 400000000d\n", ":3: keep: 400000000d is more than 36500 days");
 	assert_fault(state, COMMAND "[limits]\noutput = 16777215T\n", ":4: output: 16777215T is more than 1048576T");
 	(void)tool_free(load_good(state, COMMAND "keep = 36500d\n[limits]\noutput = 1048576T\n"));
+}
+
+static void
+test_links_network_and_variables_are_read(void **state)
+{
+	struct tool *t = load_good(state, COMMAND "network = yes\nlink =\n\tdata /usr/share\n\ttrue   /bin/true\njail = bwrap\ntrust = untrusted\n"
+	    "durable = yes\nlimits = approximate\n[parameter a]\nenvironment = A_1\nsecret = no\n");
+
+	assert_true(t->network);
+	assert_list(t->links, LIST("data /usr/share", "true /bin/true"));
+	assert_string_equal(t->parameters[0].variable, "A_1");
+	assert_int_equal(strlen(t->sha256), 64);
+	(void)tool_free(t);
+}
+
+static void
+test_links_that_cannot_be_are_faults(void **state)
+{
+	assert_fault(state, COMMAND "link = ../x /usr\n", ":3: link: \"../x\" is no file name");
+	assert_fault(state, COMMAND "link = x\n", ":3: link: \"\" is no absolute path of a file or folder");
+	assert_fault(state, COMMAND "link = x //\n", ":3: link: \"//\" is no absolute path of a file or folder");
+	assert_fault(state, COMMAND "link = x /usr/../etc\n", ":3: link: \"/usr/../etc\" is no absolute path of a file or folder");
+	assert_fault(state, COMMAND "link = x /no/such\n", ":3: link: /no/such: No such file or directory");
+	assert_fault(state, COMMAND "link =\n\tx /usr\n\tx /bin\n", ":5: link: x stands here a second time");
+	assert_fault(state, COMMAND "link = x /usr\n[input x]\n", ": link: x is the name of an input or of the live file");
+	assert_fault(state, COMMAND "link = x /usr\nlive = x\n", ": link: x is the name of an input or of the live file");
+}
+
+static void
+test_variables_have_one_origin(void **state)
+{
+	assert_fault(state, COMMAND "[parameter a]\nenvironment = 1A\n", ":4: environment: \"1A\" is no name for a variable");
+	assert_fault(state, COMMAND "[parameter a]\nenvironment = A=B\n", ":4: environment: \"A=B\" is no name for a variable");
+	assert_fault(state, COMMAND "[parameter a]\nenvironment = PATH\n", ":4: environment: [tool] sets PATH already");
+	assert_fault(state, COMMAND "environment = X=1\n[parameter a]\nenvironment = X\n", ":5: environment: [tool] sets X already");
+	assert_fault(state, COMMAND "[parameter a]\nenvironment = X\n[parameter b]\nenvironment = X\n",
+	    ":6: environment: parameter a sets X already");
+}
+
+static void
+test_what_is_not_served_is_never_ignored(void **state)
+{
+	static const char *const wanted[] = {
+		":3: jail = none is not served by this version", ":4: trust = trusted is not served by this version",
+		":5: durable = no is not served by this version", ":6: limits = strict is not served by this version",
+		":7: volumes is not served by this version", ":8: serial is not served by this version",
+		":9: cache-key is not served by this version", ":10: after is not served by this version",
+		":12: secret = yes is not served by this version", NULL
+	};
+
+	assert_bad(state, COMMAND "jail = none\ntrust = trusted\ndurable = no\nlimits = strict\nvolumes = cache\nserial = one\n"
+	    "cache-key = x\nafter = /bin/true\n[parameter p]\nsecret = yes\n", wanted);
+	assert_fault(state, COMMAND "jail = non\n", ":3: jail: \"non\" is none of: bwrap none");
+	assert_fault(state, COMMAND "serial =\n", ":3: serial has no value");
+	assert_fault(state, COMMAND "[parameter p]\nsecret = often\n", ":4: secret must be yes or no");
+}
+
+static void
+test_kinds_of_parameters_are_checked_at_their_lines(void **state)
+{
+	assert_fault(state, COMMAND "[parameter a]\ntrue = -v\n", ":4: parameter a: true and false are keys of a boolean");
+	assert_fault(state, COMMAND "[parameter a]\ntype = boolean\n",
+	    ":3: parameter a: a boolean needs true or false, the text that stands for it");
+	assert_fault(state, COMMAND "[parameter a]\ntype = choice\n", ":3: parameter a: a choice needs choices");
+	assert_fault(state, COMMAND "[parameter a]\nchoices =\n\tx\n", ":4: parameter a: choices is a key of a choice");
+	assert_fault(state, COMMAND "[parameter a]\ntype = choice\nchoices = x\ndefault = y\n",
+	    ":6: parameter a: its default is refused: a is none of its choices");
+	assert_fault(state, COMMAND "[parameter a]\ntype = integer\ndefault = 1.5\n",
+	    ":5: parameter a: its default is refused: a must be an integer");
+	assert_fault(state, COMMAND "[parameter a]\nrequired = yes\ndefault = x\n", ":5: parameter a: what is required needs no default");
 }
 
 static void
@@ -360,6 +430,11 @@ main(void)
 		TEMP_DIR_TEST(test_a_list_is_bounded),
 		TEMP_DIR_TEST(test_inputs_are_bounded),
 		TEMP_DIR_TEST(test_ranges_are_checked),
+		TEMP_DIR_TEST(test_links_network_and_variables_are_read),
+		TEMP_DIR_TEST(test_links_that_cannot_be_are_faults),
+		TEMP_DIR_TEST(test_variables_have_one_origin),
+		TEMP_DIR_TEST(test_what_is_not_served_is_never_ignored),
+		TEMP_DIR_TEST(test_kinds_of_parameters_are_checked_at_their_lines),
 		TEMP_DIR_TEST(test_a_name_is_never_cut),
 		TEMP_DIR_TEST(test_a_folder_of_tools_is_read_by_name),
 		TEMP_DIR_TEST(test_faults_of_all_tools_are_told_at_once),

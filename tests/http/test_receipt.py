@@ -1,0 +1,63 @@
+"""receipt.json: what went in, what ran and what came out, in hashes that anybody can make again."""
+
+import hashlib
+
+import pytest
+
+from lib import running, v1
+
+SCRIPT = "cat data.txt; echo answer >out.txt; mkdir -p d; echo deep >d/e; printf x >$(printf 'bad\\377'); echo note >&2"
+TOOLS = {
+    "apart": v1.shell(SCRIPT, head="title = A test\nversion = 1.2\n", inputs="[input data.txt]\n", stdout="apart",
+                      parameters="[parameter seed]\ntype = integer\nenvironment = SEED\ndefault = 4\n"),
+    "slow": v1.shell("exec sleep 60"),
+}
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def client(ground, programs):
+    with running.Several(ground, programs) as several:
+        yield v1.Client(several.make(conf=v1.OPEN, tools=TOOLS, slots=1))
+
+
+def receipt_of(client, job):
+    answer = v1.look(client.get(f"/jobs/{job['id']}/receipt"))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_each_hash_is_that_of_what_it_names(client):
+    job = client.run("apart", inputs={"data.txt": "in\n"})
+    receipt = receipt_of(client, job)
+    assert job["verdict"] == receipt["verdict"] == "passed" and receipt["id"] == job["id"] and receipt["attempt"] == 1
+    assert receipt["inputs"] == [{"name": "data.txt", "size": 3, "sha256": sha256(b"in\n")}]
+    tool, program = sha256(TOOLS["apart"].encode()), sha256(open("/bin/sh", "rb").read())
+    assert (receipt["tool"], receipt["tool_version"], receipt["tool_sha256"], receipt["program_sha256"]) == ("apart", "1.2", tool, program)
+    assert receipt["fingerprint"] == sha256((tool + program).encode())
+    assert "program_changed" not in receipt
+    assert "SEED=4" in receipt["environment"] and receipt["network"] is False
+    assert (receipt["accepted"], receipt["started"], receipt["ended"]) == (job["created"], job["started"], job["ended"])
+    assert receipt["log"] == {"bytes": 5, "sha256": sha256(b"note\n")}
+    assert receipt["stdout"] == {"bytes": 3, "sha256": sha256(b"in\n")}
+    files = {f.get("name", f.get("encoded")): (f["bytes"], f["sha256"]) for f in receipt["files"]}
+    assert files == {"data.txt": (3, sha256(b"in\n")), "out.txt": (7, sha256(b"answer\n")), "d/e": (5, sha256(b"deep\n")),
+                     "bad%FF": (1, sha256(b"x"))}
+    assert receipt["outputs"]["files"] == 4
+
+
+def test_a_killed_run_has_a_receipt_and_one_that_never_ran_has_none(client):
+    running_job = client.submit("slow")
+    queued = client.submit("slow")
+    for job in (queued, running_job):
+        client.request("POST", f"/jobs/{job['id']}/kill")
+    assert client.wait(queued["id"])["verdict"] == "killed"
+    v1.problem(client.get(f"/jobs/{queued['id']}/receipt"), 404)
+    done = client.wait(running_job["id"])
+    assert done["verdict"] == "killed"
+    if done["started"]:
+        receipt = receipt_of(client, done)
+        assert receipt["verdict"] == "killed" and receipt["stdout"] is None and receipt["files"] == []
