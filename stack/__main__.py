@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 from . import accounts, build, folder, server
 from .folder import Lock, StackError
@@ -107,40 +106,51 @@ def status(args):
         return open_stack(state, dict.fromkeys(DEFAULTS))
 
 
-def demonstrate(stack):
-    """One real job through HTTPS, with the commands that anybody could type."""
-    url, ca = stack.summary()["url"] + SERVICES["stableconfigs"].prefix, stack.ca
-    network = '{"monomers":[["a","b",">mon1"],["a*","b*",">mon2"],["a",">mon3"],["b",">mon4"]]}'
+NETWORK = "a b >mon1\na* b* >mon2\na >mon3\nb >mon4\n"
 
-    def curl(*words, shown=None):
-        if shown:
-            print(f"$ curl --cacert {ca} {shown}", flush=True)
-        done = subprocess.run(["curl", "-sS", "--noproxy", "*", "--cacert", ca, *words], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True)
+
+def client_token(stack, path):
+    """A file with a token for the demonstration, made the first time."""
+    if os.path.exists(path):
+        return
+    command = [stack.program("bin/spoolgate"), "token"]
+    more = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "env": stack.environment()}
+    subprocess.run([*command, "revoke", "demonstration", "--config", stack.config_file], **more)	# whose text is lost
+    done = subprocess.run([*command, "add", "demonstration", "--config", stack.config_file], **more)
+    if done.returncode != 0:
+        raise StackError(done.stderr.strip())
+    folder.write(path, done.stdout, 0o600)
+
+
+def demonstrate(stack):
+    """One real job, with the commands that anybody could type."""
+    client = os.path.join(stack.state, "client")
+    folder.own_folder(client, accounts.Account("", os.getuid(), os.getgid(), ()), 0o700)
+    network, token = os.path.join(client, "network.txt"), os.path.join(client, "token")
+    folder.write(network, NETWORK)
+    client_token(stack, token)
+    settings = {"SPOOLGATE_SERVER": stack.summary()["url"], "SPOOLGATE_CA": stack.ca, "SPOOLGATE_TOKEN_FILE": token}
+
+    def spoolgate(*words, remark=""):
+        print("$ spoolgate " + " ".join(words) + (f"   # {remark}" if remark else ""), flush=True)
+        done = subprocess.run([stack.program("bin/spoolgate"), *words, "--time-limit", "60s"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True, env={**stack.environment(), **settings, "HOME": client})
+        print(done.stdout, flush=True)
         if done.returncode != 0:
-            raise StackError(f"curl: {done.stderr.strip()}")
+            raise StackError(f"`spoolgate {words[0]}` ended with {done.returncode}.")
         return done.stdout.strip()
 
     print("\nA thermodynamic binding network of four strands: how do they bind when they have time?\n")
-    answer = curl("-H", "Content-Type: application/json", "-d", network, f"{url}/task",
-                  shown=f"-H 'Content-Type: application/json' \\\n    -d '{network}' \\\n    {url}/task")
-    print(answer + "\n")
-    try:
-        task = json.loads(answer)["task_id"]
-    except (ValueError, KeyError, TypeError):
-        raise StackError("The job was not accepted.") from None
-    deadline = time.monotonic() + 60
-    while True:
-        body, _, code = curl("-w", "\n%{http_code}", f"{url}/status/{task}").rpartition("\n")
-        if code not in ("202", "203"):
-            break
-        if time.monotonic() > deadline:
-            raise StackError("The job did not finish within a minute.")
-        time.sleep(0.1)
-    print(f"$ curl --cacert {ca} {url}/status/{task}\n{body.strip()}\n")
-    if code != "200":
-        raise StackError(f"The job ended with {code}.")
-    job = task.replace("-", "")
+    print(f"$ cat {network}\n{NETWORK}")
+    print(f"$ export PATH={stack.program('bin')}:$PATH")
+    for name, value in settings.items():
+        print(f"$ export {name}={value}")
+    print()
+    job = spoolgate("submit", "stableconfigs", "-i", f"problem.txt={network}", "-p", "gen=1", "-p", "init_k=1", "-p",
+                    "status_word=COMPLETE")
+    spoolgate("log", "-f", job, remark="follows it to its end; this tool writes nothing but its answer")
+    spoolgate("wait", job)
+    spoolgate("fetch", job, "--stdout", "-o", "-")
     print(f"The job ran in a sandbox, and all there is of it lies in\n  {stack.spool}/jobs/{job[:2]}/{job}/\n"
           f"The stack goes on. Its logs are in {stack.state}/log, and this stops it:\n  ./quickstart down"
           + ("" if stack.state == os.path.realpath(os.path.join(SOURCE, "state")) else f" --state {stack.state}"))

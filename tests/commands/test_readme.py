@@ -25,8 +25,9 @@ def shown(command):
 def shape(text):
     """Output with what differs from run to run taken out: ids, port, paths of the clone."""
     text = re.sub(r"localhost:\d+", "HOST", text)
-    text = re.sub(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", "ID", text)
     text = re.sub(r"[0-9a-f]{2}/[0-9a-f]{32}", "xx/JOB", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b", "ID", text)
+    text = re.sub(r"after [0-9.]+ s$", "after TIME", text, flags=re.M)
     text = re.sub(r"(?:/[\w.+-]+)+/state\b", "STATE", text)
     return [line.rstrip() for line in text.strip().splitlines()]
 
