@@ -146,8 +146,7 @@ def demonstrate(stack):
     for name, value in settings.items():
         print(f"$ export {name}={value}")
     print()
-    job = spoolgate("submit", "stableconfigs", "-i", f"problem.txt={network}", "-p", "gen=1", "-p", "init_k=1", "-p",
-                    "status_word=COMPLETE")
+    job = spoolgate("submit", "stableconfigs", "-i", f"problem.txt={network}")
     spoolgate("log", "-f", job, remark="follows it to its end; this tool writes nothing but its answer")
     spoolgate("wait", job)
     spoolgate("fetch", job, "--stdout", "-o", "-")
