@@ -121,6 +121,21 @@ def make_check(count, name, folder, target="check"):
         count.fail(f"{name}: make check ran no tests")
 
 
+def test_tools(count):
+    """Programs of PyPI that tests run, in a virtual environment; its folder, or None where they could not be installed."""
+    folder, wanted = BUILDS / "venv", "schemathesis==4.32.5"
+    if (folder / "installed").exists() and (folder / "installed").read_text() == wanted:
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    for args in (["/usr/bin/python3", "-m", "venv", folder], [folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", wanted]):
+        if run("venv", args, seconds=600) != 0:
+            if CI:
+                count.fail(f"{wanted} cannot be installed\n{tail('venv')}")
+            return None
+    (folder / "installed").write_text(wanted)
+    return folder
+
+
 def pytest(count, name, folder, paths, seconds=STAGE_SECONDS):
     """The tests of running programs, against this build."""
     report = LOGS / f"{name}.xml"
@@ -129,7 +144,7 @@ def pytest(count, name, folder, paths, seconds=STAGE_SECONDS):
     os.chmod(work, 0o711)
     try:
         build.install(str(folder), f"{work}/programs")
-        env = {**os.environ, "SPOOLGATE_BUILD": str(folder), "SPOOLGATE_PROGRAMS": f"{work}/programs", "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {**os.environ, "SPOOLGATE_VENV": str(test_tools(count) or ""), "SPOOLGATE_BUILD": str(folder), "SPOOLGATE_PROGRAMS": f"{work}/programs", "PYTHONDONTWRITEBYTECODE": "1"}
         status = run(name, ["/usr/bin/python3", "-s", "-m", "pytest", "-n", "2", "--dist", "loadfile", "-c", SOURCE / "tests/pytest.ini",
                             "--rootdir", SOURCE / "tests", f"--junitxml={report}", f"--basetemp={work}/pytest", *paths],
                      env=env, seconds=seconds)

@@ -122,7 +122,7 @@ clock_parse(const char *text, uint64_t *ret_wall_usec)
 	int offset = 0;
 	time_t sec;
 
-	if (tm.tm_year < 1970 || text[4] != '-' || (tm.tm_mon = digits(text + 5, 2)) < 1 || text[7] != '-' ||
+	if (tm.tm_year < 0 || text[4] != '-' || (tm.tm_mon = digits(text + 5, 2)) < 1 || text[7] != '-' ||
 	    (tm.tm_mday = digits(text + 8, 2)) < 1 || (text[10] != 'T' && text[10] != 't' && text[10] != ' ') ||
 	    (tm.tm_hour = digits(text + 11, 2)) < 0 || text[13] != ':' || (tm.tm_min = digits(text + 14, 2)) < 0 ||
 	    text[16] != ':' || (tm.tm_sec = digits(text + 17, 2)) < 0)
@@ -143,8 +143,8 @@ clock_parse(const char *text, uint64_t *ret_wall_usec)
 	again = tm;
 	sec = timegm(&again);	/* puts a 30th of February into March */
 	if (again.tm_mon != tm.tm_mon || again.tm_mday != tm.tm_mday || again.tm_hour != tm.tm_hour || again.tm_min != tm.tm_min ||
-	    again.tm_sec != tm.tm_sec || sec < offset)
+	    again.tm_sec != tm.tm_sec)
 		return -EINVAL;
-	*ret_wall_usec = (uint64_t)(sec - offset) * USEC_PER_SEC + fraction;
+	*ret_wall_usec = sec < offset ? 0 : (uint64_t)(sec - offset) * USEC_PER_SEC + fraction;
 	return 0;
 }

@@ -19,8 +19,8 @@ void clock_shift(int64_t usec);	/* adds to the offset of wall time */
  * written as that year's last microsecond. */
 enum { CLOCK_TEXT_SIZE = 28 };
 void clock_format(uint64_t wall_usec, char ret_text[CLOCK_TEXT_SIZE]);
-/* Reads a date and time of RFC 3339: with or without a fraction (what is beyond microseconds is cut), in any offset. -EINVAL: none, a
- * moment before 1970, or one that no calendar has (the 30th of February). */
+/* Reads a date and time of RFC 3339: with or without a fraction (what is beyond microseconds is cut), in any offset; one
+ * before 1970 is 1970's beginning. -EINVAL: none, or a moment that no calendar has (the 30th of February). */
 int clock_parse(const char *text, uint64_t *ret_wall_usec);
 
 #endif

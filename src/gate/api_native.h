@@ -16,6 +16,9 @@
 
 struct exchange;
 
+/* Greatest offset or place in a list that a request may name: JSON's numbers are exact up to there (RFC 8259, section 6). */
+#define NATIVE_NUMBER_MAX ((UINT64_C(1) << 53) - 1)
+
 struct native_settings {
 	bool enabled;
 	size_t body_max;
@@ -70,6 +73,7 @@ int native_get_files(struct exchange *x);
 int native_get_file(struct exchange *x);
 int native_get_stdout(struct exchange *x);
 int native_get_receipt(struct exchange *x);
+int native_get_openapi(struct exchange *x);
 int native_get_tools(struct exchange *x);
 int native_get_tool(struct exchange *x);
 

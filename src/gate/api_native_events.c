@@ -212,23 +212,23 @@ find_offset(struct exchange *x, const struct native_job *j, uint64_t *ret)
 	uint64_t size = 0;
 	char *end = NULL;
 
-	if (native_query_check(x, known) != 0 || native_query_number(x, "offset", 0, INT64_MAX, 0, ret) != 0)
+	if (native_query_check(x, known) != 0 || native_query_number(x, "offset", 0, NATIVE_NUMBER_MAX, 0, ret) != 0)
 		return 1;
-	if (last && *last) {
+	if (last) {
 		errno = 0;
 		*ret = *last >= '0' && *last <= '9' ? strtoull(last, &end, 10) : 0;
-		if (!end || *end || errno || *ret > INT64_MAX) {
+		if (!end || *end || errno || *ret > NATIVE_NUMBER_MAX) {
 			native_problem(x, 400, PLACE_HEADER, "Last-Event-ID", "This is no id of an event of a job.");
 			return 1;
 		}
 	}
 	fd = native_open_log(j, &size);
 	if (*ret > size) {
-		native_problem(x, 416, last && *last ? PLACE_HEADER : PLACE_PARAMETER, last && *last ? "Last-Event-ID" : "offset",
+		native_problem(x, 416, last ? PLACE_HEADER : PLACE_PARAMETER, last ? "Last-Event-ID" : "offset",
 		    "The log has %" PRIu64 " bytes by now.", size);
 		return 1;
 	}
-	if (last && *last && *ret == size && j->status.state == JOB_FINISHED) {
+	if (last && *ret == size && j->status.state == JOB_FINISHED) {
 		response_empty(&x->res, 204);	/* which makes an EventSource stop */
 		return 1;
 	}

@@ -142,7 +142,7 @@ native_get_files(struct exchange *x)
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
-	if (native_query_check(x, known) != 0 || native_query_number(x, "cursor", 1, INT64_MAX, 0, &l.skip) != 0)
+	if (native_query_check(x, known) != 0 || native_query_number(x, "cursor", 1, NATIVE_NUMBER_MAX, 0, &l.skip) != 0)
 		return HANDLED;
 	l.id = j.id;
 	l.list = list = json_object_new_array();

@@ -166,14 +166,14 @@ native_get_log(struct exchange *x)
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
-	if (native_query_check(x, known) != 0 || native_query_number(x, "offset", 0, INT64_MAX, UINT64_MAX, &offset) != 0 ||
+	if (native_query_check(x, known) != 0 || native_query_number(x, "offset", 0, NATIVE_NUMBER_MAX, UINT64_MAX, &offset) != 0 ||
 	    native_query_number(x, "limit", 1, PIECE_MAX, PIECE_MAX, &limit) != 0 ||
 	    native_query_number(x, "wait", 0, HOLD_MAX_SEC, 0, &seconds) != 0)
 		return HANDLED;
 	if (offset == UINT64_MAX && !*x->req.query)
 		return answer_whole(x, &j);
 	if (offset == UINT64_MAX)
-		return native_problem(x, 400, PLACE_PARAMETER, "offset", "limit and wait go with an offset.");
+		offset = 0;
 	p = (struct piece){ .job = j, .offset = offset, .limit = limit };
 	r = look(x, &p, seconds == 0);
 	return r == HANDLED_WAITING ? hold(x, &j, offset, limit, seconds) : r;

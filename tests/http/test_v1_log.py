@@ -142,7 +142,7 @@ def test_an_offset_beyond_the_end(client):
 
 @pytest.mark.parametrize("query,name", [
     ("offset=-1", "offset"), ("offset=x", "offset"), ("offset=99999999999999999999", "offset"), ("offset=0&limit=0", "limit"), ("offset=0&limit=65537", "limit"),
-    ("offset=0&wait=61", "wait"), ("limit=5", "offset"), ("wait=5", "offset"), ("offset=", "offset"), ("from=1", "from")])
+    ("offset=0&wait=61", "wait"), ("offset=", "offset"), ("from=1", "from")])
 def test_a_bad_query(client, query, name):
     job = client.submit("bytes")["id"]
     v1.problem(client.get(f"/jobs/{job}/log?{query}"), 400, ("parameter", name))
