@@ -2,9 +2,10 @@
 exampledir = $(docdir)/examples
 example_DATA = conf/spoolgate.conf
 toolsdir = $(docdir)/examples/tools
-tools_DATA = conf/tools/stableconfigs.tool
+nodist_tools_DATA = conf/tools/stableconfigs.tool
+dist_tools_DATA = conf/tools/count.tool conf/tools/glpsol.tool conf/tools/licences.tool
 EXTRA_DIST += conf/spoolgate.conf.in conf/tools/stableconfigs.tool.in
-CLEANFILES += $(example_DATA) $(tools_DATA)
+CLEANFILES += $(example_DATA) $(nodist_tools_DATA)
 
 conf/spoolgate.conf: conf/spoolgate.conf.in Makefile
 	$(AM_V_GEN)$(FILL) $(srcdir)/conf/spoolgate.conf.in >$@

@@ -14,6 +14,7 @@ enum {
 	EXIT_UNAVAILABLE = 8,	/* the server cannot now, or failed */
 	EXIT_TIMEOUT = 9,	/* --timeout or --time-limit passed */
 	EXIT_DAMAGED = 10,	/* what came is not what the server announced */
+	EXIT_FAULTY = 78,	/* a tool file has faults; as the programs say of their configuration */
 };
 
 int command_delete(int argc, char *argv[]);
@@ -32,6 +33,7 @@ int command_resume(int argc, char *argv[]);
 int command_status(int argc, char *argv[]);
 int command_submit(int argc, char *argv[]);
 int command_token(int argc, char *argv[]);
+int command_tool(int argc, char *argv[]);
 int command_tools(int argc, char *argv[]);
 int command_wait(int argc, char *argv[]);
 

@@ -37,6 +37,7 @@ static const struct subcommand administration[] = {
 	{ "reload", command_reload, "read the configuration and the tool files anew" },
 	{ "restart", command_restart, "let the helper execute itself anew; jobs go on" },
 	{ "resume", command_resume, "accept again, after a drain or a failed write" },
+	{ "tool", command_tool, "check tool files" },
 	{ "token", command_token, "make, list and revoke the tokens of the API" },
 	{ NULL, NULL, NULL },
 };
