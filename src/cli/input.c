@@ -26,9 +26,16 @@ static int
 temporary_file(void)
 {
 	const char *folder = getenv("TMPDIR");
-	int fd = open(folder && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	scoped(free_ptr) char *path = NULL;
+	int fd;
 
-	return fd < 0 ? -errno : fd;
+	if (asprintf(&path, "%s/spoolgate-XXXXXX", folder && folder[0] == '/' ? folder : "/tmp") < 0)
+		return -ENOMEM;
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	(void)unlink(path);
+	return fd;
 }
 
 static int

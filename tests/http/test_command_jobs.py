@@ -143,9 +143,17 @@ BIG = os.urandom(1 << 20) * 11
 def test_a_large_input_is_uploaded(command, fake, tmp_path):
     uploads = Uploads(fake)
     (tmp_path / "big").write_bytes(BIG)
-    command.run("submit", "demo", "-i", "in.txt=big")
+    command.run("submit", "demo", "-i", "in.txt=big", TMPDIR="/nonexistent")	# no copy is made of a file
     assert uploads.content == BIG and submitted(fake)["inputs"] == {"in.txt": {"upload": "u1"}}
     assert not uploads.deleted
+    assert "standard input" in command.err("submit", "demo", "-i", "in.txt=-", stdin=b"x", TMPDIR="/nonexistent", status=1)
+
+
+def test_an_upload_shows_progress_on_a_terminal(command, fake, tmp_path):
+    Uploads(fake)
+    (tmp_path / "big").write_bytes(BIG)
+    status, shown = command.on_terminal("submit", "demo", "-i", "in.txt=big")
+    assert status == 0 and "in.txt  " in shown and "of 11 MiB" in shown and JOB in shown
 
 
 def test_an_upload_goes_on_after_a_cut(command, fake):

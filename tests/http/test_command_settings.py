@@ -1,6 +1,7 @@
 """spoolgate(1): which server, with which token, and who is believed."""
 
 import os
+import threading
 
 import pytest
 
@@ -160,6 +161,10 @@ def test_nobody_there(programs, home):
 def test_the_time_limit(programs, home, fake):
     fake.on("GET", "/v1/tools", Reply(b"", 503))
     assert "time limit" in Command(programs, home, fake.url).err("tools", "--time-limit", "500ms", status=9)
+    never = threading.Event()
+    fake.on("GET", "/v1/tools", Reply(b"", held=never))
+    assert "time limit" in Command(programs, home, fake.url).err("tools", "--time-limit", "500ms", status=9)
+    never.set()
 
 
 def test_help_and_wrong_usage(programs, home):
