@@ -109,6 +109,12 @@ def test_tokens(shell):
     assert shell.complete("spoolgate token add x --scope adm") == ["spoolgate", "token", "add", "x", "--scope", "admin"]
 
 
+def test_tool_files(shell, tmp_path):
+    (tmp_path / "my own.tool").write_text("x")
+    assert shell.complete("spoolgate tool ch") == ["spoolgate", "tool", "check"]
+    assert shell.complete("spoolgate tool check my") == ["spoolgate", "tool", "check", "my own.tool"]
+
+
 def test_tools_and_what_they_take(shell):
     assert shell.complete("spoolgate submit de") == ["spoolgate", "submit", "demo"]
     assert shell.complete("spoolgate tools oth") == ["spoolgate", "tools", "other"]
