@@ -35,6 +35,7 @@ int command_submit(int argc, char *argv[]);
 int command_token(int argc, char *argv[]);
 int command_tool(int argc, char *argv[]);
 int command_tools(int argc, char *argv[]);
+int command_verify(int argc, char *argv[]);
 int command_wait(int argc, char *argv[]);
 
 #endif

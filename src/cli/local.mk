@@ -1,8 +1,9 @@
 # The command. Everything but main.c is a library, for the tests.
 noinst_LIBRARIES += libcli.a
-libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CURL_CFLAGS)
+libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CURL_CFLAGS) $(ZIP_CFLAGS)
 libcli_a_SOURCES = \
 	src/cli/admin.c \
+	src/cli/bundle.c src/cli/bundle.h \
 	src/cli/command.h \
 	src/cli/doctor.c \
 	src/cli/download.c src/cli/download.h \
@@ -24,9 +25,10 @@ libcli_a_SOURCES = \
 	src/cli/tools.c \
 	src/cli/url.c src/cli/url.h \
 	src/cli/value.c src/cli/value.h \
+	src/cli/verify.c \
 	src/cli/wait.c \
 	src/cli/when.c
-CLI_LIBS = libcli.a libproto.a $(STORE_LIBS) $(CONFIG_LIBS) $(SPOOL_LIBS) $(CURL_LIBS) -lm
+CLI_LIBS = libcli.a libproto.a $(STORE_LIBS) $(CONFIG_LIBS) $(SPOOL_LIBS) $(CURL_LIBS) $(ZIP_LIBS) -lm
 
 bin_PROGRAMS += spoolgate
 spoolgate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)

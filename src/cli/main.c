@@ -24,6 +24,7 @@ static const struct subcommand jobs[] = {
 	{ "fetch", command_fetch, "fetch the files of a finished job" },
 	{ "kill", command_kill, "end jobs" },
 	{ "delete", command_delete, "forget finished jobs" },
+	{ "verify", command_verify, "check what was fetched against its receipt" },
 	{ "list", command_list, "list your jobs" },
 	{ "get", command_get, "print what any URL answers" },
 	{ "post", command_post, "send a file to any URL" },

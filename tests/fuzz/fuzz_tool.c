@@ -31,6 +31,8 @@ check_tool(const struct tool *t)
 	MUST(t->command[0][0] == '/');
 	for (char *const *folder = t->folders; *folder; folder++)
 		MUST(**folder == '/');
+	for (char *const *link = t->links; link && *link; link++)
+		MUST(strstr(*link, " /") != NULL);
 	for (char *const *item = t->environment; *item; item++)
 		MUST(strchr(*item, '=') > *item);
 	MUST(t->keep_usec < INT64_MAX / 2 && t->kill_grace_usec < INT64_MAX / 2 && t->limits.output_bytes < INT64_MAX / 2);
@@ -60,6 +62,10 @@ make_params(const struct tool *t)
 		if (p->type == PARAMETER_TEXT) {
 			memset(text, '{', low > 4096 ? 4096 : (size_t)low);
 			value = json_object_new_string(text);
+		} else if (p->type == PARAMETER_BOOLEAN) {
+			value = json_object_new_boolean(i % 2);
+		} else if (p->type == PARAMETER_CHOICE) {
+			value = json_object_new_string(p->choices[0]);
 		} else if (p->type == PARAMETER_INTEGER) {
 			value = json_object_new_int64(low > 1e15 ? 1000000000000000 : low < -1e15 ? -1000000000000000 : (int64_t)low);
 		} else {
@@ -74,7 +80,7 @@ static void
 build(const struct tool *t)
 {
 	scoped(put_json) json_object *params = make_params(t);
-	scoped(free_argv) char **argv = NULL;
+	scoped(free_argv) char **argv = NULL, **env = NULL;
 	struct tool_refusal refusal = { .why = "" };
 	const char *names[INPUTS_MAX];
 	size_t n = 0;
@@ -84,6 +90,11 @@ build(const struct tool *t)
 		names[i] = t->inputs[i].name;
 	r = tool_build_argv(t, params, names, t->n_inputs, &argv, &refusal);
 	MUST(r == 0 || (r == -EINVAL && refusal.why[0]));
+	if (r == 0) {
+		MUST(tool_build_env(t, params, &env) == 0);
+		for (char **item = env; *item; item++)
+			MUST(strchr(*item, '=') > *item);
+	}
 	if (r == 0) {
 		for (; argv[n]; n++)
 			MUST(t->command[n] != NULL);	/* never more of them than lines */

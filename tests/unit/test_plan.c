@@ -51,6 +51,8 @@ whole_plan(void)
 	p->env = LIST("A=1", "EMPTY=", "U=\xe2\x82\xac");
 	p->folders = LIST("/opt/a b", "/x");
 	p->inputs = LIST("data.txt", "more");
+	p->links = LIST("data /usr/share/x y", "b /b");
+	p->network = true;
 	p->live = copy_of("progress.json");
 	p->stdout_apart = true;
 	p->limits = (struct limits){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, INT64_MAX };
@@ -85,6 +87,10 @@ assert_plans_equal(const struct plan *a, const struct plan *b)
 	assert_lists_equal(a->env, b->env);
 	assert_lists_equal(a->folders, b->folders);
 	assert_lists_equal(a->inputs, b->inputs);
+	assert_true((a->links == NULL) == (b->links == NULL));
+	if (a->links)
+		assert_lists_equal(a->links, b->links);
+	assert_int_equal(a->network, b->network);
 	assert_true((a->live == NULL) == (b->live == NULL));
 	if (a->live)
 		assert_string_equal(a->live, b->live);
@@ -186,6 +192,8 @@ test_every_member_is_needed(void **state)
 			fail_msg("with %s null", names[i]);
 	}
 	assert_int_equal(parse_changed("live", NULL), 0);
+	assert_int_equal(parse_changed("links", NULL), 0);
+	assert_int_equal(parse_changed("network", NULL), 0);
 	assert_int_equal(parse_changed("more", "1"), 0);	/* a later release may say more */
 }
 
@@ -199,6 +207,7 @@ test_damaged_members_are_refused(void **state)
 		{ "mode", "1" }, { "jail", "\"docker\"" }, { "jail", "false" }, { "argv", "[]" }, { "argv", "\"/bin/sh\"" },
 		{ "argv", "[1]" }, { "argv", "[null]" }, { "argv", "[\"/bin/sh\",[]]" }, { "argv", "{}" }, { "argv", "[\"/bin/sh\",\"a\\u0000b\"]" },
 		{ "env", "[{}]" }, { "env", "[\"A=\\u0000\"]" }, { "folders", "[true]" }, { "inputs", "[7]" }, { "live", "7" }, { "live", "null" },
+		{ "links", "[1]" }, { "links", "null" }, { "network", "1" }, { "network", "\"yes\"" },
 		{ "stdout_apart", "1" }, { "stdout_apart", "\"true\"" }, { "limits", "[]" }, { "limits", "{}" },
 		{ "limits", "{\"wall_usec\":\"1\"}" }, { "kill_grace_usec", "-1" }, { "kill_grace_usec", "18446744073709551616" },
 		{ "read_gid", "-2" }, { "read_gid", "4294967295" }, { "read_gid", "1e3" }, { "gate_gid", "\"0\"" }, { "bwrap", "[]" },

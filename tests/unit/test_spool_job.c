@@ -34,6 +34,13 @@ test_job_comes_back_as_it_was(void **state)
 	job->kill_grace_usec = 500000;
 	job->keep_usec = 1;
 	job->twice = true;
+	job->env = calloc(3, sizeof *job->env);
+	assert_non_null(job->env);
+	job->env[0] = strdup("A=x=y");
+	job->env[1] = strdup("B=");
+	job->tool_version = strdup("1.2");
+	memset(job->tool_sha256, 'a', SHA256_HEX_SIZE - 1);
+	memset(job->program_sha256, '0', SHA256_HEX_SIZE - 1);
 	assert_int_equal(json_parse("{\"n\":[1,null,\"\\u0000\"]}", 23, &job->note), 0);
 	text = text_of(job);
 	assert_int_equal(job_parse(text, strlen(text), &again), 0);
@@ -55,6 +62,12 @@ test_job_comes_back_as_it_was(void **state)
 	assert_int_equal(again->kill_grace_usec, 500000);
 	assert_int_equal(again->keep_usec, 1);
 	assert_true(again->twice);
+	assert_string_equal(again->env[0], "A=x=y");
+	assert_string_equal(again->env[1], "B=");
+	assert_null(again->env[2]);
+	assert_string_equal(again->tool_version, "1.2");
+	assert_string_equal(again->tool_sha256, job->tool_sha256);
+	assert_string_equal(again->program_sha256, job->program_sha256);
 	assert_true(json_object_equal(again->note, job->note));
 }
 
@@ -69,6 +82,10 @@ test_job_without_note_or_inputs(void **state)
 	assert_int_equal(job_parse(text, strlen(text), &again), 0);
 	assert_int_equal(again->n_inputs, 0);
 	assert_null(again->note);
+	assert_null(again->env);	/* a record of an earlier version has none of these */
+	assert_null(again->tool_version);
+	assert_string_equal(again->tool_sha256, "");
+	assert_string_equal(again->program_sha256, "");
 }
 
 static void
@@ -90,6 +107,16 @@ test_job_format_refuses_what_parse_would(void **state)
 	job->argv[1][0] = '\xff';
 	assert_int_equal(job_format(job, &text, &len), -EINVAL);
 	job->argv[1][0] = '-';
+	memset(job->program_sha256, 'g', SHA256_HEX_SIZE - 1);
+	assert_int_equal(job_format(job, &text, &len), -EINVAL);
+	job->program_sha256[0] = '\0';
+	job->env = calloc(2, sizeof *job->env);
+	assert_non_null(job->env);
+	job->env[0] = strdup("=x");
+	assert_int_equal(job_format(job, &text, &len), -EINVAL);
+	job->env[0][0] = 'A';
+	assert_int_equal(job_format(job, &text, &len), -EINVAL);
+	job->env[0][1] = '=';
 	job->id[0] = 'A';
 	assert_int_equal(job_format(job, &text, &len), -EINVAL);
 }

@@ -226,6 +226,31 @@ test_an_overlong_argument_is_refused(void **state)
 	assert_int_equal(strlen(argv[1]), 4 * 4095 + 1);
 }
 
+static void
+test_variables_have_values_or_are_not_there(void **state)
+{
+	static const char text[] = "{\"a\":\"x=y\",\"b\":-1,\"c\":true,\"d\":\"z\"}";
+	const struct fixture *f = *state;
+	scoped(put_json) json_object *params = NULL;
+	scoped(free_argv) char **none = NULL, **all = NULL;
+	scoped(free_tool) struct tool *t = NULL;
+	struct faults faults = { NULL, 0 };
+
+	put_file(f->dir, "v.tool", "[tool]\ncommand = /bin/true\n[parameter a]\nenvironment = A\n[parameter b]\ntype = integer\n"
+	    "default = 3\nenvironment = B\n[parameter c]\ntype = boolean\ntrue = yes please\nenvironment = C\n[parameter d]\n");
+	assert_int_equal(tool_load(f->dir->fd, "v.tool", "v.tool", &faults, &t), 0);
+	assert_int_equal(faults.n, 0);
+	assert_int_equal(tool_build_env(t, NULL, &none), 0);
+	assert_string_equal(none[0], "B=3");
+	assert_null(none[1]);
+	assert_int_equal(json_parse(text, sizeof text - 1, &params), 0);
+	assert_int_equal(tool_build_env(t, params, &all), 0);
+	assert_string_equal(all[0], "A=x=y");
+	assert_string_equal(all[1], "B=-1");
+	assert_string_equal(all[2], "C=yes please");
+	assert_null(all[3]);
+}
+
 #define TOOL_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -244,6 +269,7 @@ main(void)
 		TOOL_TEST(test_control_bytes_are_refused),
 		TOOL_TEST(test_overlong_values_are_refused),
 		TOOL_TEST(test_an_overlong_argument_is_refused),
+		TOOL_TEST(test_variables_have_values_or_are_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
