@@ -13,6 +13,7 @@
 #include "basic/scoped.h"
 #include "basic/strbuf.h"
 #include "run/finish.h"
+#include "run/inputs.h"
 #include "run/receipt.h"
 #include "run/verdict.h"
 #include "run/walk.h"
@@ -145,8 +146,10 @@ list_outputs(const struct plan *plan, int job_fd, struct job_result *result, cha
 	work_fd = open_dir_at(job_fd, "work");
 	if (work_fd < 0 && work_fd != -ENOENT)	/* a refused job may have none */
 		return work_fd;
-	if (work_fd >= 0)
+	if (work_fd >= 0) {
+		links_remove(plan, work_fd);
 		r = walk_outputs(work_fd, &caps, manifest_keep, &m, &counts);
+	}
 	if (r == 0)
 		r = manifest_finish(&m);
 	if (r < 0)

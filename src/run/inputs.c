@@ -1,9 +1,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
@@ -60,18 +62,46 @@ inputs_copy(const struct plan *plan, int job_fd, int work_fd, uint64_t *ret_byte
 	return 0;
 }
 
+/* -EINVAL: it is not "NAME /absolute/path". */
+static int
+link_parse(const char *link, char ret_name[NAME_MAX + 1], const char **ret_target)
+{
+	const char *target = strchr(link, ' ');
+	int n = target ? snprintf(ret_name, NAME_MAX + 1, "%.*s", (int)(target - link), link) : -1;
+
+	if (n < 0 || n > NAME_MAX || !input_name_valid(ret_name) || target[1] != '/')
+		return -EINVAL;
+	*ret_target = target + 1;
+	return 0;
+}
+
 int
 links_make(const struct plan *plan, int work_fd)
 {
 	for (char **link = plan->links; link && *link; link++) {
-		const char *target = strchr(*link, ' ');
+		const char *target = NULL;
 		char name[NAME_MAX + 1];
-		int n = target ? snprintf(name, sizeof name, "%.*s", (int)(target - *link), *link) : -1;
+		int r = link_parse(*link, name, &target);
 
-		if (n < 0 || (size_t)n >= sizeof name || !input_name_valid(name) || target[1] != '/')
-			return -EINVAL;
-		if (symlinkat(target + 1, work_fd, name) < 0)
+		if (r < 0)
+			return r;
+		if (symlinkat(target, work_fd, name) < 0)
 			return -errno;
 	}
 	return 0;
+}
+
+void
+links_remove(const struct plan *plan, int work_fd)
+{
+	for (char **link = plan->links; link && *link; link++) {
+		const char *target = NULL;
+		char name[NAME_MAX + 1];
+		struct stat st;
+
+		/* The walk finds what stays, and removes it or lists it. */
+		if (link_parse(*link, name, &target) == 0 && fstatat(work_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISLNK(st.st_mode))
+			(void)!unlinkat(work_fd, name, 0);
+	}
 }

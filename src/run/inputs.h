@@ -15,5 +15,7 @@ int work_make(int job_fd, gid_t read_gid);
 int inputs_copy(const struct plan *plan, int job_fd, int work_fd, uint64_t *ret_bytes);
 /* Makes the plan's links in work/, beside the inputs. -EINVAL: one is not "NAME /absolute/path"; -EEXIST: an input has its name. */
 int links_make(const struct plan *plan, int work_fd);
+/* Takes those that are still links away before the outputs are walked, so that they count against no limit. */
+void links_remove(const struct plan *plan, int work_fd);
 
 #endif

@@ -172,7 +172,8 @@ receipt_format(const struct plan *plan, int job_fd, const struct job *job, const
 	jsonw_string(&w, "service", job->service);
 	add_tool(&w, job);
 	jsonw_strings(&w, "argv", plan->argv);
-	jsonw_strings(&w, "environment", plan->env);
+	/* What parameters added; the rest is the administrator's, and may be nobody else's business. */
+	jsonw_strings(&w, "environment", job->env);
 	jsonw_string(&w, "jail", plan->jail == JAIL_BWRAP ? "bwrap" : "none");
 	jsonw_bool(&w, "network", plan->network);
 	jsonw_add(&w, "limits", take_ptr(limits));

@@ -1,10 +1,12 @@
 """receipt.json: what went in, what ran and what came out, in hashes that anybody can make again."""
 
 import hashlib
+import os
+import tempfile
 
 import pytest
 
-from lib import running, v1
+from lib import machine, running, v1
 
 SCRIPT = "cat data.txt; echo answer >out.txt; mkdir -p d; echo deep >d/e; printf x >$(printf 'bad\\377'); echo note >&2"
 TOOLS = {
@@ -19,9 +21,27 @@ def sha256(data):
 
 
 @pytest.fixture(scope="module")
-def client(ground, programs):
+def program():
+    """A program that a test may replace."""
+    with tempfile.TemporaryDirectory(prefix="sg-program-") as folder:
+        os.chmod(folder, 0o755)
+        path = os.path.join(folder, "program")
+        put(path, "#!/bin/sh\necho old\n")
+        yield path
+
+
+def put(path, text):
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.chmod(path + ".new", 0o755)
+    os.rename(path + ".new", path)
+
+
+@pytest.fixture(scope="module")
+def client(ground, programs, program):
+    tools = {**TOOLS, "mine": f"[tool]\ncommand = {program}\nenvironment = KEY=hidden\nfolders = {os.path.dirname(program)}\n"}
     with running.Several(ground, programs) as several:
-        yield v1.Client(several.make(conf=v1.OPEN, tools=TOOLS, slots=1))
+        yield v1.Client(several.make(conf=v1.OPEN, tools=tools, slots=1))
 
 
 def receipt_of(client, job):
@@ -39,7 +59,7 @@ def test_each_hash_is_that_of_what_it_names(client):
     assert (receipt["tool"], receipt["tool_version"], receipt["tool_sha256"], receipt["program_sha256"]) == ("apart", "1.2", tool, program)
     assert receipt["fingerprint"] == sha256((tool + program).encode())
     assert "program_changed" not in receipt
-    assert "SEED=4" in receipt["environment"] and receipt["network"] is False
+    assert receipt["environment"] == ["SEED=4"] and receipt["network"] is False
     assert (receipt["accepted"], receipt["started"], receipt["ended"]) == (job["created"], job["started"], job["ended"])
     assert receipt["log"] == {"bytes": 5, "sha256": sha256(b"note\n")}
     assert receipt["stdout"] == {"bytes": 3, "sha256": sha256(b"in\n")}
@@ -51,6 +71,7 @@ def test_each_hash_is_that_of_what_it_names(client):
 
 def test_a_killed_run_has_a_receipt_and_one_that_never_ran_has_none(client):
     running_job = client.submit("slow")
+    machine.wait_for(lambda: client.get(f"/jobs/{running_job['id']}").json()["started"], 30, "it runs")
     queued = client.submit("slow")
     for job in (queued, running_job):
         client.request("POST", f"/jobs/{job['id']}/kill")
@@ -58,6 +79,20 @@ def test_a_killed_run_has_a_receipt_and_one_that_never_ran_has_none(client):
     v1.problem(client.get(f"/jobs/{queued['id']}/receipt"), 404)
     done = client.wait(running_job["id"])
     assert done["verdict"] == "killed"
-    if done["started"]:
-        receipt = receipt_of(client, done)
-        assert receipt["verdict"] == "killed" and receipt["stdout"] is None and receipt["files"] == []
+    receipt = receipt_of(client, done)
+    assert receipt["verdict"] == "killed" and receipt["stdout"] is None and receipt["files"] == []
+
+
+def test_a_program_that_was_replaced_is_told(client, program):
+    old = sha256(b"#!/bin/sh\necho old\n")
+    receipt = receipt_of(client, client.run("mine"))
+    assert receipt["program_sha256"] == old and "program_changed" not in receipt
+    assert receipt["environment"] == [] and "hidden" not in str(receipt)
+    blocker = client.submit("slow")
+    queued = client.submit("mine")
+    put(program, "#!/bin/sh\necho new\n")
+    client.request("POST", f"/jobs/{blocker['id']}/kill")
+    receipt = receipt_of(client, client.wait(queued["id"]))
+    assert receipt["program_sha256"] == old and receipt["program_changed"] is True
+    receipt = receipt_of(client, client.run("mine"))
+    assert receipt["program_sha256"] == sha256(b"#!/bin/sh\necho new\n") and "program_changed" not in receipt

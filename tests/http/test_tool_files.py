@@ -35,6 +35,7 @@ def client(ground, programs, listener, data):
     tools = {
         "links": v1.shell("cat data/table one && readlink data && ! echo x 2>/dev/null >data/new && echo kept >own",
                           head=f"link =\n\tdata {data}\n\tone {data}/table\n"),
+        "system": v1.shell("./run && echo ran >out && ./here/true", head="link =\n\trun /bin/true\n\there /bin\n", limits="output-files = 1\n"),
         "offline": connect,
         "online": connect + "network = yes\n",
         "variables": v1.shell('for v in A B C D; do printenv $v || echo unset; done', head="environment =\n\tD=fixed\n",
@@ -60,6 +61,11 @@ def test_a_link_shows_its_target_and_is_no_output(client, data):
     files = client.get(f"/jobs/{job['id']}/files").json()["files"]
     assert [f["name"] for f in files] == ["own"]
     assert os.listdir(data) == ["table"]
+
+
+def test_links_into_the_system_count_against_no_limit(client):
+    job, text = log_of(client, "system")
+    assert text == "" and [f["name"] for f in client.get(f"/jobs/{job['id']}/files").json()["files"]] == ["out"]
 
 
 def test_the_network_is_there_only_where_the_tool_file_says_so(client, listener):
