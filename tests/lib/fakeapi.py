@@ -80,6 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         length = len(reply.body) if reply.length is None else reply.length
         self.send_response(reply.status)
+        self.send_header("Connection", "close")
         for name, value in {"Content-Type": reply.kind, "Content-Length": length, **reply.headers}.items():
             if value is not None:
                 self.send_header(name, str(value))
