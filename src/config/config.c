@@ -42,6 +42,8 @@ static const struct key {
 	{ "helper", "attempts_max", KEY_COUNT, 1, 100, "3", NULL },
 	{ "helper", "run_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-run", NULL },
 	{ "helper", "init_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-init", NULL },
+	{ "helper", "pack_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-pack", NULL },
+	{ "helper", "packs_max", KEY_SIZE, 0, BYTES_MAX, "4G", NULL },
 	{ "helper", "bwrap", KEY_PATH, 0, 0, BWRAP_PATH, NULL },
 	{ "gate", "workers", KEY_COUNT, 0, 256, "0", NULL },
 	{ "gate", "threads", KEY_COUNT, 1, 256, "4", NULL },

@@ -172,6 +172,7 @@ static const struct route routes[] = {
 	{ "/jobs/{}/events", "GET, HEAD, OPTIONS", { { GET, native_get_events } } },
 	{ "/jobs/{}/files", "GET, HEAD, OPTIONS", { { GET, native_get_files } } },
 	{ "/jobs/{}/files/{*}", "GET, HEAD, OPTIONS", { { GET, native_get_file } } },
+	{ "/jobs/{}/zip", "GET, HEAD, OPTIONS", { { GET, native_get_zip } } },
 	{ "/jobs/{}/stdout", "GET, HEAD, OPTIONS", { { GET, native_get_stdout } } },
 	{ "/jobs/{}/receipt", "GET, HEAD, OPTIONS", { { GET, native_get_receipt } } },
 	{ "/jobs/{}/wait", "GET, HEAD, OPTIONS", { { GET, native_get_wait } } },

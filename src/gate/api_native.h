@@ -71,6 +71,7 @@ int native_get_log(struct exchange *x);
 int native_get_events(struct exchange *x);
 int native_get_files(struct exchange *x);
 int native_get_file(struct exchange *x);
+int native_get_zip(struct exchange *x);
 int native_get_stdout(struct exchange *x);
 int native_get_receipt(struct exchange *x);
 int native_get_openapi(struct exchange *x);

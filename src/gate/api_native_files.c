@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "basic/clock.h"
 #include "basic/escape.h"
 #include "basic/fd.h"
 #include "basic/json.h"
@@ -16,10 +17,12 @@
 #include "gate/api_native.h"
 #include "gate/exchange.h"
 #include "gate/problem.h"
+#include "gate/waiting.h"
+#include "proto/client.h"
 #include "spool/manifest.h"
+#include "spool/pack.h"
 
 enum {
-	MANIFEST_MAX = 32 * 1024 * 1024,	/* more than the walk ever writes */
 	PAGE_FILES = 1000, PAGE_BYTES = 512 * 1024,	/* of one answer */
 	LOCATION_MAX = 32 * 1024,
 	RECEIPT_MAX = 20 * 1024 * 1024,	/* above what a manifest at its bound makes */
@@ -267,4 +270,82 @@ native_get_receipt(struct exchange *x)
 		return r;
 	response_body(&x->res, 200, "application/json", take_ptr(text), len);
 	return HANDLED;
+}
+
+/* GET /jobs/{}/zip */
+
+#define ZIP_LOOK_USEC (USEC_PER_SEC)	/* `changed` tells earlier, unless the helper was restarted meanwhile */
+#define ZIP_MAX_USEC (3600 * USEC_PER_SEC)
+
+struct zip_wait {
+	char id[ID_SIZE];
+	char name[PACK_NAME_SIZE];
+	uint64_t end_mono_usec;
+};
+
+static void
+answer_zip(struct exchange *x, const char *id, const char *name)
+{
+	char location[sizeof "/-/spool/packs/.zip" + PACK_NAME_SIZE];
+
+	(void)snprintf(location, sizeof location, "/-/spool/packs/%s.zip", name);
+	response_headerf(&x->res, "Content-Disposition", "attachment; filename=\"%s.zip\"", id);
+	response_redirect(&x->res, "application/zip", location);
+}
+
+static enum wait_verdict
+look_for_zip(struct exchange *x, enum wait_event event, void *ctx)
+{
+	const struct zip_wait *z = ctx;
+	const struct spool *spool = NULL;
+	uint64_t now = clock_mono();
+	int r = gate_spool(x->gate, &spool);
+
+	if (r == 0)
+		r = pack_state(spool, z->name);
+	if (r == 1) {
+		answer_zip(x, z->id, z->name);
+		return WAIT_DONE;
+	}
+	if (r < 0)
+		(void)native_problem_retry(x, 503, 60, "The zip could not be made, please try again later.");
+	else if (event == WAIT_DRAIN || now >= z->end_mono_usec)
+		(void)native_problem_retry(x, 503, 1, "The zip is not there yet, please come again.");
+	else
+		exchange_wait_until(x, now + ZIP_LOOK_USEC);
+	return r < 0 || event == WAIT_DRAIN || now >= z->end_mono_usec ? WAIT_DONE : WAIT_ON;
+}
+
+int
+native_get_zip(struct exchange *x)
+{
+	scoped(native_job_done) struct native_job j = NATIVE_JOB_NONE;
+	struct wait_for what = { .answer = look_for_zip, .free_ctx = free, .follow_fd = -EBADF };
+	struct zip_wait *z = NULL;
+	char name[PACK_NAME_SIZE];
+	int r = open_finished(x, &j);
+
+	if (r != 0)
+		return r < 0 ? r : HANDLED;
+	r = client_pack(x->helper, j.id, name);
+	if (r == -ENOENT && native_reload(&j) < 0)
+		return native_problem(x, 404, PLACE_NONE, NULL, "The job has been deleted.");
+	if (r < 0)
+		return native_refusal(x, r);
+	if (r == 1) {
+		answer_zip(x, j.id, name);
+		return HANDLED;
+	}
+	z = calloc(1, sizeof *z);
+	if (!z)
+		return -ENOMEM;
+	memcpy(z->id, j.id, sizeof z->id);
+	memcpy(z->name, name, sizeof z->name);
+	z->end_mono_usec = clock_mono() + ZIP_MAX_USEC;
+	what.ctx = z;
+	what.owner = j.job->owner;
+	what.deadline_mono_usec = clock_mono() + ZIP_LOOK_USEC;
+	memcpy(what.id, j.id, ID_SIZE);
+	r = exchange_wait(x, &what);
+	return r < 0 ? native_wait_refused(x, r) : HANDLED_WAITING;
 }

@@ -17,6 +17,7 @@
 
 struct server;
 struct live_table;
+struct packs;
 struct submits;
 struct expiry;
 struct fingerprints;
@@ -42,6 +43,7 @@ struct helper {
 	struct live_table *live;
 	struct submits *submits;
 	struct expiry *expiry;
+	struct packs *packs;
 	struct fingerprints *fingerprints;	/* for the threads */
 
 	bool draining;	/* an administrator said so: nothing is accepted, what runs goes on */

@@ -9,6 +9,7 @@ spoolgated_SOURCES = \
 	src/helper/live.c src/helper/live.h \
 	src/helper/main.c \
 	src/helper/offload.c src/helper/offload.h \
+	src/helper/pack.c src/helper/pack.h \
 	src/helper/resume.c src/helper/resume.h \
 	src/helper/server.c src/helper/server.h \
 	src/helper/start.c src/helper/start.h \

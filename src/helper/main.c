@@ -22,6 +22,7 @@
 #include "helper/helper.h"
 #include "helper/kill.h"
 #include "helper/live.h"
+#include "helper/pack.h"
 #include "helper/server.h"
 #include "helper/start.h"
 #include "helper/submit.h"
@@ -162,9 +163,10 @@ on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx
 
 	(void)source;
 	(void)info;
-	/* The helper has no other children. */
+	/* The helper has no other children than supervisors and packers. */
 	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG) == 0 && child.si_pid != 0) {
 		start_reaped(ctx, &child);
+		pack_reaped(ctx, &child);
 		child = (siginfo_t){ 0 };
 	}
 	return 0;
@@ -334,6 +336,8 @@ start_parts(struct helper *h)
 		r = recover_all(h);
 	if (r >= 0)
 		r = expiry_new(h, &h->expiry);
+	if (r >= 0)
+		r = packs_new(h, &h->packs);
 	if (r < 0)
 		log_error("start: %s", strerror(-r));
 	return r;
@@ -350,6 +354,7 @@ free_helper(struct helper *h)
 	h->live = live_table_free(h->live);
 	h->submits = submits_free(h->submits);
 	h->expiry = expiry_free(h->expiry);
+	h->packs = packs_free(h->packs);
 	h->fingerprints = fingerprints_free(h->fingerprints);
 	h->event = sd_event_unref(h->event);
 	h->redo = redo_free(h->redo);

@@ -14,6 +14,7 @@
 #include "helper/expire.h"
 #include "helper/kill.h"
 #include "helper/live.h"
+#include "helper/pack.h"
 #include "helper/resume.h"
 #include "helper/server.h"
 #include "helper/submit.h"
@@ -414,6 +415,7 @@ static const struct request {
 	{ "tools", DOOR_GATE, on_tools },
 	{ "kill", DOOR_GATE | DOOR_ADMIN, kill_request },
 	{ "forget", DOOR_GATE | DOOR_ADMIN, forget_request },
+	{ "pack", DOOR_GATE, pack_request },
 	{ "watch", DOOR_GATE, on_watch },
 	{ "unwatch", DOOR_GATE, on_unwatch },
 	{ "queue", DOOR_GATE | DOOR_ADMIN, on_queue },

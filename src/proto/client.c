@@ -361,6 +361,22 @@ client_kill(struct client *c, const char *id, const char *by)
 }
 
 int
+client_pack(struct client *c, const char *id, char ret_name[SHA256_HEX_SIZE])
+{
+	scoped(put_json) json_object *answer = NULL;
+	const char *name;
+	bool ready;
+	int r = call_job(c, "pack", id, NULL, &answer);
+
+	if (r < 0)
+		return r;
+	if (json_get_string(answer, "name", &name) < 0 || strlen(name) != SHA256_HEX_SIZE - 1 || json_get_bool(answer, "ready", &ready) < 0)
+		return -EPROTO;
+	memcpy(ret_name, name, SHA256_HEX_SIZE);
+	return ready ? 1 : 0;
+}
+
+int
 client_forget(struct client *c, const char *id)
 {
 	return call_job(c, "forget", id, NULL, NULL);

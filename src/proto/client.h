@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "basic/hash.h"
 #include "basic/id.h"
 
 struct client;
@@ -62,6 +63,10 @@ int client_forget(struct client *c, const char *id);
 /* What may be known of the tools, in order of their names, after that one ("": from the first): an array of Tool objects of the
  * native API in *ret, the caller's; *ret_more: there are others behind the last. */
 int client_tools(struct client *c, const char *after, json_object **ret, bool *ret_more);
+
+/* Asks for the zip of a finished job: its name in packs/, without ".zip". Returns 1: it is there, for some minutes; 0: it is being
+ * made, and `changed` for the job tells that it is there or failed. -ENOENT: no such job, or not finished; -EAGAIN, -ENOSPC. */
+int client_pack(struct client *c, const char *id, char ret_name[SHA256_HEX_SIZE]);
 
 struct queue_summary {
 	uint64_t queued, running, slots, queue_max;
