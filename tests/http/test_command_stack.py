@@ -1,8 +1,11 @@
 """The command on a real stack: a whole user's story, with its interruptions."""
 
+import hashlib
 import os
 import signal
 import subprocess
+import urllib.parse
+import zipfile
 
 import pytest
 
@@ -57,6 +60,36 @@ def test_submit_wait_fetch_delete(command, tmp_path, size):
     command.run("delete", job)
     assert command.err("status", job, status=5)
     assert job not in command.out("list", "--all", "--ids").split()
+
+
+def test_zip_and_receipt(command, tmp_path):
+    job = command.out("submit", "copy", "-i", "in.txt=-", stdin=b"hello\n").strip()
+    command.run("wait", job)
+    command.run("fetch", job, "--zip", "--log", "--receipt")
+    assert (tmp_path / f"{job}.log").read_text() == "hello\n"
+    assert job in (tmp_path / f"{job}.receipt.json").read_text()
+    with zipfile.ZipFile(tmp_path / f"{job}.zip") as archive:
+        assert archive.read("files/sub/deep/copy") == b"hello\n"
+    command.run("verify", f"{job}.zip")
+
+
+def test_a_cut_archive_goes_on(stack, command, tmp_path):
+    """With nginx's own ranges and ETag."""
+    job = command.out("submit", "copy", "-i", "in.txt=-", stdin=os.urandom(200000)).strip()
+    command.run("wait", job)
+    command.run("fetch", job, "--zip")
+    archive, url = tmp_path / f"{job}.zip", f"/v1/jobs/{job}/zip"
+    whole, etag = archive.read_bytes(), command.json("get", url)["headers"]["etag"]
+    archive.unlink()
+    key = hashlib.sha256(f"https://localhost:{stack.port}{url}\n".encode()).hexdigest()[:32]
+    partial = tmp_path / f".spoolgate-{key}-{urllib.parse.quote(etag, safe='')}.part"
+    partial.write_bytes(b"X" + whole[1:100000])	# nothing but the ETag says what an archive has to be, so this shows
+    command.run("fetch", job, "--zip")
+    assert archive.read_bytes() == b"X" + whole[1:]
+    archive.unlink()
+    (tmp_path / f".spoolgate-{key}-%22other%22.part").write_bytes(b"X" + whole[1:100000])
+    command.run("fetch", job, "--zip")
+    assert archive.read_bytes() == whole
 
 
 def test_a_failed_job(command):
