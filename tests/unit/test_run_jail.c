@@ -232,6 +232,38 @@ test_options_hold_the_environment_and_refuse_a_broken_one(void **state)
 	plan->init = NULL;
 }
 
+static void
+test_options_give_the_network_and_links_only_where_asked(void **state)
+{
+	scoped(free_plan) struct plan *plan = plan_new();
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(64 * 1024);
+	char good[] = "data /opt/a b", system[] = "x /usr/share", no_path[] = "data", up[] = "data /a/../b", root[] = "data /";
+	char init[] = "/i", *links[] = { good, system, NULL };
+	static const char share[] = "--share-net", bound[] = "--ro-bind\0/opt/a b\0/opt/a b", usr[] = "/usr/share", hosts[] = "/etc/hosts";
+
+	(void)state;
+	assert_non_null(plan);
+	plan->init = init;
+	assert_return_code(bwrap_options(plan, "/spool/work", &s), 0);
+	assert_null(memmem(s.buf, s.len, share, sizeof share));
+	assert_null(memmem(s.buf, s.len, hosts, sizeof hosts));
+	strbuf_reset(&s);
+	plan->network = true;
+	plan->links = links;
+	assert_return_code(bwrap_options(plan, "/spool/work", &s), 0);
+	assert_non_null(memmem(s.buf, s.len, share, sizeof share));
+	assert_non_null(memmem(s.buf, s.len, hosts, sizeof hosts));
+	assert_non_null(memmem(s.buf, s.len, bound, sizeof bound));
+	assert_null(memmem(s.buf, s.len, usr, sizeof usr));	/* it can be seen anyway */
+	for (size_t i = 0; i < 3; i++) {
+		links[0] = i == 0 ? no_path : i == 1 ? up : root;
+		strbuf_reset(&s);
+		assert_int_equal(bwrap_options(plan, "/spool/work", &s), -EINVAL);
+	}
+	plan->links = NULL;
+	plan->init = NULL;
+}
+
 int
 main(void)
 {
@@ -247,6 +279,7 @@ main(void)
 		cmocka_unit_test(test_tool_is_offered_to_the_oom_killer),
 		cmocka_unit_test(test_tmp_is_within_the_memory_limit),
 		cmocka_unit_test(test_options_hold_the_environment_and_refuse_a_broken_one),
+		cmocka_unit_test(test_options_give_the_network_and_links_only_where_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
