@@ -155,6 +155,7 @@ get_root(struct exchange *x)
 	jsonw_string(&w, "service", "spoolgate");
 	jsonw_string(&w, "version", PACKAGE_VERSION);
 	jsonw_string(&w, "openapi", "/v1/openapi.json");
+	jsonw_string(&w, "docs", "/v1/docs");
 	r = jsonw_finish(&w, &obj);
 	return r < 0 ? r : native_answer(x, 200, obj);
 }
@@ -163,6 +164,7 @@ enum { GET = METHOD_GET | METHOD_HEAD };
 
 static const struct route routes[] = {
 	{ "/", "GET, HEAD, OPTIONS", { { GET, get_root } } },
+	{ "/docs", "GET, HEAD, OPTIONS", { { GET, native_get_docs } } },
 	{ "/openapi.json", "GET, HEAD, OPTIONS", { { GET, native_get_openapi } } },
 	{ "/tools", "GET, HEAD, OPTIONS", { { GET, native_get_tools } } },
 	{ "/tools/{}", "GET, HEAD, OPTIONS", { { GET, native_get_tool } } },

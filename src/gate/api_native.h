@@ -74,6 +74,7 @@ int native_get_file(struct exchange *x);
 int native_get_zip(struct exchange *x);
 int native_get_stdout(struct exchange *x);
 int native_get_receipt(struct exchange *x);
+int native_get_docs(struct exchange *x);
 int native_get_openapi(struct exchange *x);
 int native_get_tools(struct exchange *x);
 int native_get_tool(struct exchange *x);

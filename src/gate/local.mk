@@ -1,6 +1,7 @@
 # The FastCGI program. Everything but main.c is a library, for the tests.
 noinst_LIBRARIES += libgate.a
-libgate_a_CFLAGS = $(AM_CFLAGS) -DOPENAPI_FILE='"$(srcdir)/src/gate/openapi.json"' $(JSON_CFLAGS) $(FCGI_CFLAGS) $(SYSTEMD_CFLAGS)
+libgate_a_CFLAGS = $(AM_CFLAGS) -DOPENAPI_FILE='"$(srcdir)/src/gate/openapi.json"' \
+	-DDOCS_FILE='"$(srcdir)/src/gate/docs.html"' $(JSON_CFLAGS) $(FCGI_CFLAGS) $(SYSTEMD_CFLAGS)
 libgate_a_SOURCES = \
 	src/gate/api_native.c src/gate/api_native.h \
 	src/gate/api_native_docs.c \
@@ -31,8 +32,8 @@ libgate_a_SOURCES = \
 	src/gate/stream.c src/gate/stream.h \
 	src/gate/waiting.c src/gate/waiting.h \
 	src/gate/worker.c src/gate/worker.h
-EXTRA_DIST += src/gate/openapi.json
-src/gate/libgate_a-api_native_docs.$(OBJEXT): $(srcdir)/src/gate/openapi.json
+EXTRA_DIST += src/gate/openapi.json src/gate/docs.html
+src/gate/libgate_a-api_native_docs.$(OBJEXT): $(srcdir)/src/gate/openapi.json $(srcdir)/src/gate/docs.html
 GATE_LIBS = libgate.a libproto.a $(STORE_LIBS) libspool.a $(CONFIG_LIBS) $(BASIC_LIBS) $(FCGI_LIBS) $(SYSTEMD_LIBS) -lm
 
 pkglibexec_PROGRAMS += spoolgate.fcgi

@@ -30,7 +30,7 @@ def client(stack):
 
 
 def test_the_root_says_where_to_go_on(client):
-    assert client.get("/").json() == {"service": "spoolgate", "version": "0.1.0", "openapi": "/v1/openapi.json"}
+    assert client.get("/").json() == {"service": "spoolgate", "version": "0.1.0", "openapi": "/v1/openapi.json", "docs": "/v1/docs"}
 
 
 def test_a_job_from_submission_to_result(client):

@@ -1,7 +1,10 @@
 """The native API's description: served, true, and held against the service by schemathesis."""
 
+import base64
+import hashlib
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -57,6 +60,16 @@ def test_each_operation_is_served_and_each_that_is_served_is_told(stack, documen
         routes = [line.split('"')[1] for line in file if line.startswith('\t{ "/') and '", "' in line]
     assert sorted(r.replace("{*}", "{}") for r in routes) == sorted(
         p.replace("{id}", "{}").replace("{tool}", "{}").replace("{path}", "{}") for p in document["paths"])
+
+
+def test_the_page_for_people_needs_nothing_else(stack):
+    answer = v1.look(v1.Client(stack).get("/docs"))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    script = re.search(r"<script>(.*?)</script>", answer.text, re.S).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in answer.headers["Content-Security-Policy"]
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", answer.text)
+    assert v1.Client(stack).get("/docs", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
 
 
 def test_schemathesis_finds_nothing(stack, document, tmp_path):
