@@ -49,13 +49,18 @@ each_of_folder(const char *path, int (*f)(const char *, struct bundle_file *, vo
 {
 	scoped(free_ptr) char *copy = strdup(path);
 	char *paths[] = { copy, NULL };
-	scoped(close_fts) FTS *fts = copy ? fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
-	size_t root = strlen(path);
+	scoped(close_fts) FTS *fts = NULL;
+	size_t root;
 	FTSENT *e;
 	int r = 0;
 
-	if (!fts)
+	if (!copy)
 		return -ENOMEM;
+	for (root = strlen(copy); root > 1 && copy[root - 1] == '/'; root--)
+		copy[root - 1] = '\0';
+	fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
+	if (!fts)
+		return -errno;
 	while (r == 0 && (errno = 0, e = fts_read(fts)) != NULL) {
 		struct bundle_file file = { .fd = -EBADF, .path = e->fts_accpath };
 

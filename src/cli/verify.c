@@ -19,7 +19,8 @@
 
 enum {
 	RECEIPT_MAX = 20 * 1024 * 1024,	/* as the server's */
-	NAME_BYTES_MAX = 3 * 4096 + 16,
+	NAME_BYTES_MAX = 3 * 4096 + 16,	/* of one that a receipt tells */
+	SHOWN_MAX = 512 * 1024,	/* of one that is found: 64 KiB in a zip, and what makes it harmless */
 	PIECE = 64 * 1024,
 	RECEIPT_V = 1,
 	STOP = 1,
@@ -69,7 +70,7 @@ usage(FILE *to)
 static int
 add_name(struct jsonw *w, const char *name)
 {
-	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(NAME_BYTES_MAX * 3);
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(SHOWN_MAX);
 
 	if (utf8_valid(name, strlen(name))) {
 		jsonw_string(w, "name", name);
@@ -84,7 +85,7 @@ static int
 blame(struct verify *v, const char *fault, const char *name, const char *detail)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
-	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(NAME_BYTES_MAX * 4 + 512);
+	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(SHOWN_MAX);
 	json_object *obj = NULL;
 	int r;
 

@@ -17,18 +17,27 @@ TOOLS = {"writer": v1.shell(SCRIPT, inputs="[input data.txt]\n", stdout="apart")
 
 
 @pytest.fixture(scope="module")
-def bundle(ground, programs):
-    """{name: bytes} of a job as it is downloaded: files/..., log, stdout, receipt.json."""
+def client(ground, programs):
     with running.Several(ground, programs) as several:
-        client = v1.Client(several.make(conf=v1.OPEN, tools=TOOLS, slots=2))
-        job = client.run("writer", inputs={"data.txt": "in\n"})
-        assert job["verdict"] == "passed"
-        found = {}
-        for file in client.get(f"/jobs/{job['id']}/files").json()["files"]:
-            raw = urllib.parse.unquote_to_bytes(file["href"].split("/files/", 1)[1])
-            found[b"files/" + raw] = client.session.get(client.stack.url(path=file["href"]), timeout=30).content
-        for place, name in (("log", b"log"), ("stdout", b"stdout"), ("receipt", b"receipt.json")):
-            found[name] = client.get(f"/jobs/{job['id']}/{place}").content
+        yield v1.Client(several.make(conf=v1.OPEN, tools=TOOLS, slots=2))
+
+
+@pytest.fixture(scope="module")
+def job(client):
+    job = client.run("writer", inputs={"data.txt": "in\n"})
+    assert job["verdict"] == "passed"
+    return job["id"]
+
+
+@pytest.fixture(scope="module")
+def bundle(client, job):
+    """{name: bytes} of a job as it is downloaded: files/..., log, stdout, receipt.json."""
+    found = {}
+    for file in client.get(f"/jobs/{job}/files").json()["files"]:
+        raw = urllib.parse.unquote_to_bytes(file["href"].split("/files/", 1)[1])
+        found[b"files/" + raw] = client.session.get(client.stack.url(path=file["href"]), timeout=30).content
+    for place, name in (("log", b"log"), ("stdout", b"stdout"), ("receipt", b"receipt.json")):
+        found[name] = client.get(f"/jobs/{job}/{place}").content
     assert found[b"files/d/e/f"] == b"deep\n" and found[b"files/bad\xff"] == b"y" and found[b"log"] == b"note\n"
     return found
 
@@ -101,6 +110,13 @@ def test_what_was_downloaded_is_what_the_receipt_says(command, place, bundle):
     assert all(body[key] == receipt[key] for key in ("id", "tool", "fingerprint", "verdict"))
 
 
+def test_the_zip_that_the_server_makes(command, client, job, bundle, tmp_path):
+    answer = client.get(f"/jobs/{job}/zip")
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "job.zip").write_bytes(answer.content)
+    assert command(tmp_path / "job.zip") == (0, f"{len(bundle) - 1} files are what the receipt says\n", "")
+
+
 def test_every_fault_is_told(command, place, bundle):
     spoiled = dict(bundle)
     spoiled[b"files/d/e/f"] = b"deeq\n"
@@ -114,6 +130,21 @@ def test_every_fault_is_told(command, place, bundle):
     status, out, _ = command(place(spoiled))
     assert status == 10 and "changed: files/d/e/f: its bytes are others\n" in out and "changed: stdout: it is shorter\n" in out
     assert "missing: files/bad\\xff\n" in out and len(out.splitlines()) == 8
+
+
+def test_a_folder_may_be_named_in_any_way(command, bundle, tmp_path):
+    folder = unpack(bundle, tmp_path / "job")
+    os.symlink(folder, tmp_path / "link")
+    for path in (f"{folder}/", f"{folder}///", tmp_path / "link", f"{folder}/../job"):
+        assert command(path)[0] == 0, path
+
+
+def test_a_very_long_name_is_told(command, bundle, tmp_path):
+    name = "files/" + "\x1b" * 65000
+    path = pack(bundle, tmp_path / "x.zip", more=[(name.encode(), b"", 0)])
+    assert faults(command, path)[0] == {("superfluous", name)}
+    status, out, _ = command(path)
+    assert status == 10 and out == "superfluous: files/" + "\\x1b" * 65000 + "\n"
 
 
 def test_links_are_no_files(command, bundle, tmp_path):
