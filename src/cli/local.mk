@@ -21,6 +21,7 @@ libcli_a_SOURCES = \
 	src/cli/status.c \
 	src/cli/submit.c \
 	src/cli/token.c \
+	src/cli/told.c src/cli/told.h \
 	src/cli/tool_check.c \
 	src/cli/tools.c \
 	src/cli/url.c src/cli/url.h \

@@ -16,30 +16,19 @@
 #include "cli/bundle.h"
 #include "cli/command.h"
 #include "cli/show.h"
+#include "cli/told.h"
 
 enum {
 	RECEIPT_MAX = 20 * 1024 * 1024,	/* as the server's */
-	NAME_BYTES_MAX = 3 * 4096 + 16,	/* of one that a receipt tells */
-	SHOWN_MAX = 512 * 1024,	/* of one that is found: 64 KiB in a zip, and what makes it harmless */
+	SHOWN_MAX = 512 * 1024,	/* of a name that is found: 64 KiB in a zip, and what makes it harmless */
 	PIECE = 64 * 1024,
-	RECEIPT_V = 1,
 	STOP = 1,
-};
-
-/* A file that the receipt tells. */
-struct told {
-	char *name;	/* in the bundle: "log", "files/..." */
-	uint64_t bytes;
-	char sha256[SHA256_HEX_SIZE];
-	bool seen;
 };
 
 struct verify {
 	char *receipt;	/* its text; NULL: not found yet */
 	size_t receipt_len;
-	json_object *obj;
-	struct told *told;
-	size_t n_told, room;
+	struct told_list told;
 	size_t good;	/* files that are as told */
 	size_t n_faults;
 	json_object *faults;	/* of --json; NULL: they are printed */
@@ -48,11 +37,8 @@ struct verify {
 static void
 verify_done(struct verify *v)
 {
-	for (size_t i = 0; i < v->n_told; i++)
-		free(v->told[i].name);
-	free(v->told);
+	told_done(&v->told);
 	free(v->receipt);
-	json_object_put(v->obj);
 	json_object_put(v->faults);
 }
 
@@ -128,96 +114,6 @@ read_receipt(const char *name, struct bundle_file *file, void *ctx)
 	return v->receipt_len > RECEIPT_MAX ? -EFBIG : STOP;
 }
 
-static int
-tell(struct verify *v, const char *prefix, const char *name, json_object *of)
-{
-	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(NAME_BYTES_MAX);
-	const char *sha256 = NULL;
-	struct told *t;
-	int r;
-
-	if (v->n_told == v->room) {
-		size_t room = v->room ? 2 * v->room : 64;
-		struct told *grown = reallocarray(v->told, room, sizeof *grown);
-
-		if (!grown)
-			return -ENOMEM;
-		v->told = grown;
-		v->room = room;
-	}
-	t = &v->told[v->n_told];
-	*t = (struct told){ .name = NULL };
-	if (json_get_uint(of, "bytes", &t->bytes) < 0 || json_get_string(of, "sha256", &sha256) < 0 ||
-	    strlen(sha256) != SHA256_HEX_SIZE - 1)
-		return -EBADMSG;
-	memcpy(t->sha256, sha256, sizeof t->sha256);
-	strbuf_addf(&s, "%s%s", prefix, name);
-	r = strbuf_take(&s, &t->name, NULL);
-	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	v->n_told++;
-	return 0;
-}
-
-static int
-tell_file(struct verify *v, json_object *file)
-{
-	scoped(free_ptr) char *decoded = NULL;
-	const char *name = NULL;
-
-	if (json_get_string(file, "name", &name) < 0) {
-		if (json_get_string(file, "encoded", &name) < 0)
-			return -EBADMSG;
-		if (percent_decode(name, strlen(name), &decoded) < 0)
-			return -EBADMSG;
-		name = decoded;
-	}
-	return tell(v, "files/", name, file);
-}
-
-static int
-compare_told(const void *a, const void *b)
-{
-	return strcmp(((const struct told *)a)->name, ((const struct told *)b)->name);
-}
-
-/* What should be there, by name. -EBADMSG: it is no receipt; -EPROTONOSUPPORT: of a later version; -ENODATA: of one that did not list
- * files. */
-static int
-parse_receipt(struct verify *v)
-{
-	static const char *const beside[] = { "log", "stdout" };
-	json_object *list = NULL, *one = NULL;
-	int64_t version = 0;
-	int r = json_parse(v->receipt, v->receipt_len, &v->obj);
-
-	if (r < 0)
-		return r;
-	if (json_get_int(v->obj, "v", &version) < 0)
-		return -EBADMSG;
-	if (version > RECEIPT_V)
-		return -EPROTONOSUPPORT;
-	r = json_get_array(v->obj, "files", &list);
-	if (r < 0)
-		return r == -ENOENT ? -ENODATA : r;
-	for (size_t i = 0; i < sizeof beside / sizeof *beside && r == 0; i++) {
-		if (!json_object_object_get_ex(v->obj, beside[i], &one))
-			return -EBADMSG;
-		if (one)
-			r = json_object_is_type(one, json_type_object) ? tell(v, "", beside[i], one) : -EBADMSG;
-	}
-	for (size_t i = 0; r == 0 && i < json_object_array_length(list); i++)
-		r = tell_file(v, json_object_array_get_idx(list, i));
-	if (r < 0)
-		return r;
-	if (v->n_told)
-		qsort(v->told, v->n_told, sizeof *v->told, compare_told);
-	for (size_t i = 1; i < v->n_told; i++)
-		if (strcmp(v->told[i].name, v->told[i - 1].name) == 0)
-			return -EBADMSG;
-	return 0;
-}
-
 /* ---- the files ---- */
 
 /* Reads no more than is told and one byte, whatever a zip unpacks to. */
@@ -254,12 +150,11 @@ static int
 check_file(const char *name, struct bundle_file *file, void *ctx)
 {
 	struct verify *v = ctx;
-	struct told key = { .name = (char *)(uintptr_t)name };
 	struct told *t;
 
 	if (strcmp(name, "receipt.json") == 0)
 		return 0;
-	t = v->n_told ? bsearch(&key, v->told, v->n_told, sizeof key, compare_told) : NULL;
+	t = told_find(&v->told, name);
 	if (!t)
 		return blame(v, "superfluous", name, NULL);
 	if (t->seen)
@@ -273,9 +168,9 @@ check_all(struct verify *v, const char *path)
 {
 	int r = bundle_each(path, check_file, v);
 
-	for (size_t i = 0; r == 0 && i < v->n_told; i++)
-		if (!v->told[i].seen)
-			r = blame(v, "missing", v->told[i].name, NULL);
+	for (size_t i = 0; r == 0 && i < v->told.n; i++)
+		if (!v->told.files[i].seen)
+			r = blame(v, "missing", v->told.files[i].name, NULL);
 	return r;
 }
 
@@ -300,7 +195,7 @@ print_json(struct verify *v)
 	int r;
 
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-		add_member(&w, v->obj, members[i]);
+		add_member(&w, v->told.receipt, members[i]);
 	jsonw_int(&w, "files", (int64_t)v->good);
 	jsonw_add(&w, "faults", json_object_get(v->faults));
 	r = jsonw_finish(&w, &obj);
@@ -339,8 +234,8 @@ verify(const char *path, bool json)
 	int r = json && !v.faults ? -ENOMEM : bundle_each(path, read_receipt, &v);
 
 	if (r >= 0)
-		r = r == STOP ? parse_receipt(&v) : -ENOMSG;
-	if (v.receipt_len > 0 && (r == -EBADMSG || r == -E2BIG))
+		r = r == STOP ? told_parse(v.receipt, v.receipt_len, &v.told) : -ENOMSG;
+	if (v.receipt_len > 0 && r == -EBADMSG)
 		r = -EILSEQ;
 	if (r == 0)
 		r = check_all(&v, path);

@@ -10,7 +10,8 @@ struct strbuf;
 enum { BWRAP_ARGS_FD = 6, BWRAP_PASSWD_FD = 7, BWRAP_GROUP_FD = 8 };
 
 /* Appends all options, each ended by a NUL, as --args takes them; so that neither the environment nor anything else of the plan
- * stands on a command line. work_path is work/ as the host sees it. -EINVAL: a folder or a link's target is not absolute, has "..", or is /. */
+ * stands on a command line. work_path is work/ as the host sees it. -EINVAL: a folder or a link's target is not
+ * absolute, has "..", or is /. */
 int bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret);
 /* The passwd and the group file of the jail: root and the job's own uid and gid. */
 void bwrap_passwd(struct strbuf *ret);

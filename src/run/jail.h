@@ -1,9 +1,9 @@
 /* jail.h - the jail of one attempt: bubblewrap with its init, or, where the plan says so, the init alone.
  *
  * What is visible inside: /usr and the links into it, ld.so's cache and the alternatives of /etc, a passwd and a group file of
- * our own, the plan's folders and what its links point to, all read-only; private /proc, /dev, /dev/shm and /tmp; the job's work/ as /job, the working
- * directory and the one lasting writable place. No network (unless the plan gives it the
- * host's, with the files that resolve names), no capability, no further user namespace. */
+ * our own, the plan's folders and what its links point to, all read-only; private /proc, /dev, /dev/shm and /tmp; the job's work/
+ * as /job, the working directory and the one lasting writable place. No network (unless the plan gives it the host's, with the
+ * files that resolve names), no capability, no further user namespace. */
 #ifndef SPOOLGATE_RUN_JAIL_H
 #define SPOOLGATE_RUN_JAIL_H
 
