@@ -184,7 +184,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(command, fake, tmp_pat
     assert (tmp_path / JOB / "f").read_text() == "mine"
 
 
-@pytest.mark.parametrize("content", [b"X" * 300000, BIG[:-1], BIG + b"x", b""])
+@pytest.mark.parametrize("content", [b"X" * 300000, BIG[:-1], BIG + b"x", b""], ids=["other", "shorter", "longer", "empty"])
 def test_what_is_not_as_announced_gets_no_name(command, fake, tmp_path, content):
     offer(fake, {"f": BIG})
     fake.on("GET", f"{BASE}/files/f", ranged(content))

@@ -96,7 +96,7 @@ def test_wrong_words(command, fake, tmp_path):
     assert not fake.asked("POST", ".*")
 
 
-@pytest.mark.parametrize("content", [b"", b"text\n", bytes(range(256)) * 100, b"\xff\0"])
+@pytest.mark.parametrize("content", [b"", b"text\n", bytes(range(256)) * 100, b"\xff\0"], ids=["empty", "text", "every", "two"])
 def test_inputs_arrive_byte_by_byte(command, fake, tmp_path, content):
     (tmp_path / "f").write_bytes(content)
     command.run("submit", "demo", "-i", "in.txt=f", "-i", "more=-", stdin=content)
