@@ -53,6 +53,7 @@ static const struct key {
 	{ "gate", "drain", KEY_TIME, 0, 3600 * USEC_PER_SEC, "30s", NULL },
 	{ "v1", "enabled", KEY_BOOL, 0, 0, "yes", NULL },
 	{ "v1", "body_max", KEY_SIZE, 1 << 20, BYTES_MAX, "256M", NULL },
+	{ "v1", "uploads_max", KEY_SIZE, 0, BYTES_MAX, "16G", NULL },
 	{ "v1", "anonymous", KEY_CHOICE, 0, 0, "nothing", "nothing|read|submit,read|submit,read,kill" },
 	{ "stableconfigs", "enabled", KEY_BOOL, 0, 0, "yes", NULL },
 	{ "stableconfigs", "status_words", KEY_CHOICE, 0, 0, "documented", "documented|deployed" },

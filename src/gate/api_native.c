@@ -27,6 +27,7 @@ settings_open(const struct config *config, void **ret_state)
 		return -ENOMEM;
 	s->enabled = config_bool(config, "v1", "enabled");
 	s->body_max = (size_t)config_number(config, "v1", "body_max");
+	s->uploads_max = config_number(config, "v1", "uploads_max");
 	if (anonymous && strcmp(anonymous, "nothing") != 0)
 		r = scopes_parse(anonymous, &s->anonymous);
 	if (r < 0) {
@@ -168,6 +169,9 @@ static const struct route routes[] = {
 	{ "/openapi.json", "GET, HEAD, OPTIONS", { { GET, native_get_openapi } } },
 	{ "/tools", "GET, HEAD, OPTIONS", { { GET, native_get_tools } } },
 	{ "/tools/{}", "GET, HEAD, OPTIONS", { { GET, native_get_tool } } },
+	{ "/uploads", "OPTIONS, POST", { { METHOD_POST, native_post_uploads } } },
+	{ "/uploads/{}", "DELETE, GET, HEAD, OPTIONS, PATCH", { { GET, native_get_upload }, { METHOD_PATCH, native_patch_upload },
+	    { METHOD_DELETE, native_delete_upload } } },
 	{ "/jobs", "GET, HEAD, OPTIONS, POST", { { GET, native_get_jobs }, { METHOD_POST, native_post_jobs } } },
 	{ "/jobs/{}", "DELETE, GET, HEAD, OPTIONS", { { GET, native_get_job }, { METHOD_DELETE, native_delete_job } } },
 	{ "/jobs/{}/log", "GET, HEAD, OPTIONS", { { GET, native_get_log } } },

@@ -22,6 +22,7 @@ struct exchange;
 struct native_settings {
 	bool enabled;
 	size_t body_max;
+	uint64_t uploads_max;	/* bytes that all uploads may announce together */
 	unsigned anonymous;	/* enum scope: what needs no token */
 };
 
@@ -76,6 +77,10 @@ int native_get_stdout(struct exchange *x);
 int native_get_receipt(struct exchange *x);
 int native_get_docs(struct exchange *x);
 int native_get_openapi(struct exchange *x);
+int native_post_uploads(struct exchange *x);
+int native_get_upload(struct exchange *x);
+int native_patch_upload(struct exchange *x);
+int native_delete_upload(struct exchange *x);
 int native_get_tools(struct exchange *x);
 int native_get_tool(struct exchange *x);
 

@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "basic/json.h"
+#include "basic/log.h"
 #include "basic/scoped.h"
 #include "gate/api_native.h"
 #include "gate/exchange.h"
 #include "gate/input_file.h"
 #include "gate/multipart.h"
 #include "gate/problem.h"
+#include "gate/uploads.h"
 #include "proto/client.h"
 #include "proto/message.h"
 #include "spool/job.h"
@@ -29,9 +31,11 @@ enum {
 struct input {
 	char name[MULTIPART_NAME_MAX + 1];
 	struct input_file file;
+	char upload[ID_SIZE];	/* which it was; "": none */
 };
 
 struct request_job {
+	const char *owner;	/* whose uploads it may name */
 	json_object *tool, *name, *parameters;	/* NULL: not given */
 	struct input inputs[INPUTS_MAX];
 	size_t n_inputs;
@@ -141,7 +145,40 @@ store_input(struct exchange *x, struct request_job *q, struct input *in, const c
 	return r < 0 ? input_failed(x, r) : 0;
 }
 
-/* One member of `inputs`: {"text":...} or {"base64":...}. */
+/* 0, 1: the answer is set, or a negative errno. */
+static int
+upload_input(struct exchange *x, struct request_job *q, struct input *in, struct place at, json_object *upload)
+{
+	const char *id = json_object_get_string(upload);
+	int r = upload_take(x->gate, q->owner, id, &in->file);
+
+	if (r == -ENOENT)
+		native_problem(x, 422, at.place, at.name, "There is no such upload.");
+	else if (r == -EAGAIN)
+		native_problem(x, 422, at.place, at.name, "This upload is not whole yet.");
+	else if (r < 0)
+		return input_failed(x, r);
+	if (r < 0)
+		return 1;
+	q->n_inputs++;
+	memcpy(in->upload, id, ID_SIZE);
+	return 0;
+}
+
+/* Nothing came of the submission: what was uploaded for it can be submitted again. */
+static void
+put_uploads_back(struct exchange *x, const struct request_job *q)
+{
+	for (size_t i = 0; i < q->n_inputs; i++) {
+		const struct input *in = &q->inputs[i];
+		int r = in->upload[0] ? upload_put_back(x->gate, q->owner, in->upload, &in->file) : 0;
+
+		if (r < 0)
+			log_error("%s: upload %s is lost: %s", x->req.id, in->upload, strerror(-r));
+	}
+}
+
+/* One member of `inputs`: {"text":...}, {"base64":...} or {"upload":...}. */
 static int
 json_input(struct exchange *x, struct request_job *q, const char *name, json_object *obj)
 {
@@ -149,7 +186,7 @@ json_input(struct exchange *x, struct request_job *q, const char *name, json_obj
 	char pointer[POINTER_SIZE];
 	struct place at = { PLACE_POINTER, pointer };
 	struct input *in = NULL;
-	json_object *text = NULL, *base64 = NULL;
+	json_object *text = NULL, *base64 = NULL, *upload = NULL;
 	size_t len = 0;
 	int r;
 
@@ -158,11 +195,14 @@ json_input(struct exchange *x, struct request_job *q, const char *name, json_obj
 	if (r != 0)
 		return r;
 	if (!json_object_is_type(obj, json_type_object) || json_object_object_length(obj) != 1 ||
-	    (!json_object_object_get_ex(obj, "text", &text) && !json_object_object_get_ex(obj, "base64", &base64)) ||
-	    !json_object_is_type(text ? text : base64, json_type_string)) {
-		native_problem(x, 422, at.place, at.name, "An input is an object with one member: text or base64, a string.");
+	    (!json_object_object_get_ex(obj, "text", &text) && !json_object_object_get_ex(obj, "base64", &base64) &&
+	    !json_object_object_get_ex(obj, "upload", &upload)) ||
+	    !json_object_is_type(text ? text : base64 ? base64 : upload, json_type_string)) {
+		native_problem(x, 422, at.place, at.name, "An input is an object with one member: text, base64 or upload, a string.");
 		return 1;
 	}
+	if (upload)
+		return upload_input(x, q, in, at, upload);
 	if (text)
 		return store_input(x, q, in, json_object_get_string(text), (size_t)json_object_get_string_len(text));
 	r = base64_decode(json_object_get_string(base64), (size_t)json_object_get_string_len(base64), &decoded, &len);
@@ -492,11 +532,16 @@ native_post_jobs(struct exchange *x)
 		r = client_may(x->helper, x->service->name, c.owner, (uint64_t)x->req.content_length, ticket);
 	if (r < 0)
 		return native_refusal(x, r);
+	q.owner = c.owner;
 	r = json ? read_json(x, &q) : read_multipart(x, &q);
-	if (r != 0)
-		return r < 0 ? r : HANDLED;
-	if (check(x, &c, &q) != 0)
-		return HANDLED;
-	r = submit(x, &c, ticket, &q, id);
-	return r < 0 ? native_refusal(x, r) : answer_accepted(x, &c, id);
+	if (r == 0)
+		r = check(x, &c, &q);
+	if (r == 0) {
+		r = submit(x, &c, ticket, &q, id);
+		if (r == 0)
+			return answer_accepted(x, &c, id);
+		r = native_refusal(x, r);
+	}
+	put_uploads_back(x, &q);
+	return r < 0 ? r : HANDLED;
 }

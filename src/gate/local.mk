@@ -12,6 +12,7 @@ libgate_a_SOURCES = \
 	src/gate/api_native_log.c \
 	src/gate/api_native_submit.c \
 	src/gate/api_native_tools.c \
+	src/gate/api_native_uploads.c \
 	src/gate/api_stableconfigs.c \
 	src/gate/api_stableconfigs_problem.c src/gate/api_stableconfigs_problem.h \
 	src/gate/auth.c src/gate/auth.h \
@@ -30,6 +31,7 @@ libgate_a_SOURCES = \
 	src/gate/service.h \
 	src/gate/services.c \
 	src/gate/stream.c src/gate/stream.h \
+	src/gate/uploads.c src/gate/uploads.h \
 	src/gate/waiting.c src/gate/waiting.h \
 	src/gate/worker.c src/gate/worker.h
 EXTRA_DIST += src/gate/openapi.json src/gate/docs.html

@@ -64,6 +64,10 @@ format_errors(enum problem_place place, const char *name, const char *detail)
 
 static void
 answer(struct exchange *x, int status, enum problem_place place, const char *name, const char *format, va_list ap)
+    __attribute__((format(printf, 5, 0)));
+
+static void
+answer(struct exchange *x, int status, enum problem_place place, const char *name, const char *format, va_list ap)
 {
 	scoped(strbuf_done) struct strbuf raw = STRBUF_INIT(8 * TEXT_MAX);
 	scoped(strbuf_done) struct strbuf detail = STRBUF_INIT(8 * TEXT_MAX);
