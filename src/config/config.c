@@ -38,6 +38,8 @@ static const struct key {
 	{ "helper", "tools", KEY_PATH, 0, 0, SYSCONFDIR "/spoolgate/tools", NULL },
 	{ "helper", "slots", KEY_COUNT, 0, 1024, "0", NULL },
 	{ "helper", "queue_max", KEY_COUNT, 1, 1000000, "1000", NULL },
+	{ "helper", "owner_queued", KEY_COUNT, 0, 1000000, "0", NULL },
+	{ "helper", "owner_running", KEY_COUNT, 0, 1024, "0", NULL },
 	{ "helper", "uploads_max", KEY_SIZE, 1 << 20, BYTES_MAX, "1G", NULL },
 	{ "helper", "attempts_max", KEY_COUNT, 1, 100, "3", NULL },
 	{ "helper", "run_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-run", NULL },

@@ -97,8 +97,11 @@ look_at_holder(struct look *k)
 	if (k->pidfd < 0)
 		return;
 	/* Between reading and opening it may have ended, and its pid may be another's. */
-	if (job_locked(k->job_fd) == 1)
+	if (job_locked(k->job_fd) == 1) {
 		k->found = FOUND_ALIVE;
+		if (!k->live->owner)	/* at a start: it counts as its owner's */
+			(void)job_load(k->job_fd, &k->job);
+	}
 	else
 		close_fd(&k->pidfd);
 }
@@ -299,6 +302,10 @@ act_on_look(struct look *k)
 {
 	struct live *l = k->live;
 
+	if (k->job && live_set_owner(l, k->job->owner) < 0 && k->found == FOUND_QUEUED) {
+		look_later(l);
+		return;
+	}
 	l->attempt = k->want.attempt;
 	if (k->accepted_usec > 0)
 		l->accepted_usec = k->accepted_usec;

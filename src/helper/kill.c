@@ -152,6 +152,7 @@ kill_recorded(struct write *write, int result)
 		live_step(l);
 	} else {
 		l->kill_wanted = false;
+		live_hold(l, false);
 		answer_all(l, result);
 		live_schedule(h);
 	}
@@ -217,10 +218,12 @@ kill_live(struct live *l, const char *by, struct reply_to to)
 	if (l->kill_wanted)
 		return;
 	l->kill_wanted = true;
+	live_hold(l, true);
 	copy_name(l->by, by);
 	r = record_kill(l);
 	if (r < 0) {
 		l->kill_wanted = false;
+		live_hold(l, false);
 		answer_all(l, r);
 	}
 }

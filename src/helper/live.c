@@ -16,7 +16,7 @@
 struct live_table {
 	struct helper *helper;
 	void *root;	/* tsearch(3), by id */
-	struct live *first, *last;	/* the queue, oldest acceptance first */
+	struct queue *queue;
 	size_t queued, running, busy;
 };
 
@@ -34,6 +34,10 @@ live_table_new(struct helper *h, struct live_table **ret)
 	if (!t)
 		return -ENOMEM;
 	t->helper = h;
+	if (queue_new(&t->queue) < 0) {
+		free(t);
+		return -ENOMEM;
+	}
 	*ret = t;
 	return 0;
 }
@@ -58,6 +62,7 @@ live_table_free(struct live_table *t)
 	if (!t)
 		return NULL;
 	tdestroy(t->root, free_live);
+	(void)queue_free(t->queue);
 	free(t);
 	return NULL;
 }
@@ -95,27 +100,72 @@ live_add(struct helper *h, const char *id, uint64_t accepted_usec)
 	return l;
 }
 
+int
+live_set_owner(struct live *l, const char *owner)
+{
+	struct live_table *t = l->helper->live;
+
+	if (l->owner)
+		return 0;
+	l->owner = queue_hold(t->queue, owner);
+	if (!l->owner)
+		return -ENOMEM;
+	if (l->has_slot)
+		queue_running(t->queue, l->owner);
+	return 0;
+}
+
+struct queue_owner *
+live_owner(struct helper *h, const char *name)
+{
+	return queue_hold(h->live->queue, name);
+}
+
+void
+live_owner_put(struct helper *h, struct queue_owner *o)
+{
+	(void)queue_put(h->live->queue, o);
+}
+
+static void
+give_slot_back(struct live *l)
+{
+	struct live_table *t = l->helper->live;
+
+	if (!l->has_slot)
+		return;
+	l->has_slot = false;
+	t->running--;
+	if (l->owner)
+		queue_ran(t->queue, l->owner);
+}
+
+void
+live_hold(struct live *l, bool hold)
+{
+	if (!l->in_queue)
+		return;
+	if (hold)
+		queue_remove(l->helper->live->queue, &l->queued);
+	else if (!l->queued.waiting)
+		queue_add(l->helper->live->queue, &l->queued);
+}
+
 void
 live_enqueue(struct live *l)
 {
 	struct live_table *t = l->helper->live;
-	struct live *after = t->last;
 
-	assert(!l->in_queue);
-	if (l->has_slot) {
-		l->has_slot = false;
-		t->running--;
-	}
+	assert(!l->in_queue && !l->busy && l->owner);
+	give_slot_back(l);
 	l->state = LIVE_QUEUED;
-	/* Nearly always the newest; one that comes back after a crash belongs further ahead. */
-	while (after && after->accepted_usec > l->accepted_usec)
-		after = after->previous;
-	l->previous = after;
-	l->next = after ? after->next : t->first;
-	*(l->next ? &l->next->previous : &t->last) = l;
-	*(after ? &after->next : &t->first) = l;
+	l->queued.id = l->id;
+	l->queued.owner = l->owner;
+	l->queued.accepted_usec = l->accepted_usec;
 	l->in_queue = true;
 	t->queued++;
+	if (!l->kill_wanted)
+		queue_add(t->queue, &l->queued);
 	live_step(l);
 }
 
@@ -126,9 +176,7 @@ live_dequeue(struct live *l)
 
 	if (!l->in_queue)
 		return;
-	*(l->previous ? &l->previous->next : &t->first) = l->next;
-	*(l->next ? &l->next->previous : &t->last) = l->previous;
-	l->previous = l->next = NULL;
+	queue_remove(t->queue, &l->queued);
 	l->in_queue = false;
 	t->queued--;
 }
@@ -142,12 +190,12 @@ live_finished(struct live *l)
 
 	assert(!l->busy);
 	live_dequeue(l);
-	if (l->has_slot)
-		t->running--;
+	give_slot_back(l);
 	kill_settle(l, true);
 	expire_add(h, l->id, l->accepted_usec);
 	server_changed(h, l->id);
 	(void)tdelete(l, &t->root, compare);
+	(void)queue_put(t->queue, l->owner);
 	free_live(l);
 	forget_go_on(forgets);
 	live_schedule(h);
@@ -194,6 +242,8 @@ live_take_slot(struct live *l)
 		return;
 	l->has_slot = true;
 	l->helper->live->running++;
+	if (l->owner)
+		queue_running(l->helper->live->queue, l->owner);
 }
 
 void
@@ -204,13 +254,14 @@ live_schedule(struct helper *h)
 	/* No start can be recorded while the journal does not work. */
 	if (h->leaving || h->stopped || h->recovering)
 		return;
+	queue_set_running_max(t->queue, (size_t)config_number(h->config, "helper", "owner_running"));
 	while (t->running < live_slots(h)) {
-		struct live *l = t->first;
+		struct queue_job *next = queue_next(t->queue);
+		struct live *l;
 
-		while (l && (l->busy || l->kill_wanted))
-			l = l->next;
-		if (!l)
+		if (!next)
 			return;
+		l = task_owner(next, struct live, queued);
 		live_dequeue(l);
 		live_take_slot(l);
 		start_job(l);

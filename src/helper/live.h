@@ -10,6 +10,7 @@
 
 #include "basic/id.h"
 #include "helper/helper.h"
+#include "helper/queue.h"
 #include "helper/server.h"
 #include "spool/job.h"
 #include "spool/record.h"
@@ -31,6 +32,7 @@ struct live {
 	struct helper *helper;
 	char id[ID_SIZE];
 	uint64_t accepted_usec;
+	struct queue_owner *owner;	/* NULL until its record was read */
 	enum live_state state;
 	unsigned attempt;	/* of the last start */
 	unsigned vain_starts;	/* supervisors that ended before the tool began, one after the other */
@@ -54,7 +56,7 @@ struct live {
 	struct errand *forgets;	/* who wait to forget it: its verdict is there, we do not know it yet */
 	struct ending *ending;	/* a verdict that the disk refused, until it is tried again */
 
-	struct live *next, *previous;	/* in the queue */
+	struct queue_job queued;
 };
 
 int live_table_new(struct helper *h, struct live_table **ret);
@@ -63,6 +65,10 @@ struct live_table *live_table_free(struct live_table *t);
 struct live *live_find(struct helper *h, const char *id);
 /* A new entry, not queued yet. NULL: no memory. */
 struct live *live_add(struct helper *h, const char *id, uint64_t accepted_usec);
+/* Whose it is; does nothing where that is known. -ENOMEM. */
+int live_set_owner(struct live *l, const char *owner);
+/* Somebody wants it killed, or not after all (the record failed): it is not started meanwhile. */
+void live_hold(struct live *l, bool hold);
 /* Puts it where its time of acceptance belongs, and starts what may start. */
 void live_enqueue(struct live *l);
 void live_dequeue(struct live *l);
@@ -74,6 +80,10 @@ void live_step(struct live *l);
 void live_take_slot(struct live *l);
 /* Starts queued jobs while there are slots. */
 void live_schedule(struct helper *h);
+
+/* The owner of that name, held until live_owner_put; NULL: no memory. */
+struct queue_owner *live_owner(struct helper *h, const char *name);
+void live_owner_put(struct helper *h, struct queue_owner *o);
 
 size_t live_queued(const struct helper *h);
 size_t live_running(const struct helper *h);	/* slots in use */

@@ -10,6 +10,7 @@ spoolgated_SOURCES = \
 	src/helper/main.c \
 	src/helper/offload.c src/helper/offload.h \
 	src/helper/pack.c src/helper/pack.h \
+	src/helper/queue.c src/helper/queue.h \
 	src/helper/resume.c src/helper/resume.h \
 	src/helper/server.c src/helper/server.h \
 	src/helper/start.c src/helper/start.h \

@@ -32,6 +32,7 @@ enum {
 /* Room for a body that is being read. A connection serves one request at a time and so has one at most: its next `may`
  * replaces it, and it goes with the connection. Whoever asks and then sends nothing keeps nobody else out. */
 struct ticket {
+	struct queue_owner *owner;
 	char id[ID_SIZE];
 	uint64_t connection;
 	uint64_t bytes;
@@ -52,6 +53,7 @@ struct submission {
 	struct task task;
 	struct write write;
 	struct helper *helper;
+	struct queue_owner *owner;
 	struct reply_to to;
 	struct job *job;
 	int fds[MESSAGE_FDS_MAX];
@@ -105,6 +107,8 @@ drop_ticket(struct submits *s, struct ticket **p)
 	*p = t->next;
 	s->n_tickets--;
 	s->ticket_bytes -= t->bytes;
+	queue_came(t->owner);
+	live_owner_put(s->helper, t->owner);
 	free(t);
 }
 
@@ -146,12 +150,13 @@ use_ticket(struct submits *s, const char *id, uint64_t bytes)
 	return false;
 }
 
-/* Whether this many bytes may come in now: 0, or why not. */
+/* Whether a job of this owner with so many bytes may come in now: 0, or why not. */
 static int
-admit(struct submits *s, uint64_t bytes, const char **ret_reason, unsigned *ret_retry)
+admit(struct submits *s, const struct queue_owner *owner, uint64_t bytes, const char **ret_reason, unsigned *ret_retry)
 {
 	struct helper *h = s->helper;
 	uint64_t most = config_number(h->config, "helper", "uploads_max");
+	uint64_t owner_most = config_number(h->config, "helper", "owner_queued");
 	uint64_t room = 0, inodes = 0, coming = s->ticket_bytes + s->bytes_under_way;
 	int r;
 
@@ -164,6 +169,11 @@ admit(struct submits *s, uint64_t bytes, const char **ret_reason, unsigned *ret_
 	if (bytes > most) {
 		*ret_reason = "more than is ever taken";
 		return -EFBIG;
+	}
+	if (owner_most > 0 && queue_owned(owner) >= owner_most) {
+		*ret_reason = "too many jobs of this owner are waiting";
+		*ret_retry = RETRY_QUEUE;
+		return -EDQUOT;
 	}
 	if (live_queued(h) + s->under_way + s->n_tickets >= config_number(h->config, "helper", "queue_max")) {
 		*ret_reason = "the queue is full";
@@ -211,7 +221,8 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 	const char *service, *owner, *reason = NULL;
 	struct jsonw w = jsonw_new();
 	json_object *body = NULL;
-	struct ticket *t;
+	struct queue_owner *held;
+	struct ticket *t = NULL;
 	uint64_t bytes;
 	unsigned retry = 0;
 	int r;
@@ -223,13 +234,17 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 	}
 	submits_disconnected(s, to.connection);
 	drop_old_tickets(s);
-	r = admit(s, bytes, &reason, &retry);
+	held = live_owner(h, owner);
+	r = held ? admit(s, held, bytes, &reason, &retry) : -ENOMEM;
 	t = r < 0 ? NULL : calloc(1, sizeof *t);
 	if (!t) {
 		jsonw_done(&w);
+		live_owner_put(h, held);
 		server_refuse(h, to, r < 0 ? r : -ENOMEM, reason, retry);
 		return;
 	}
+	t->owner = held;
+	queue_coming(held);
 	id_new(t->id);
 	t->connection = to.connection;
 	t->bytes = bytes;
@@ -255,6 +270,8 @@ free_submission(struct submission **p)
 		return;
 	for (size_t i = 0; i < MESSAGE_FDS_MAX; i++)
 		close_fd(&s->fds[i]);
+	if (s->owner)
+		live_owner_put(s->helper, s->owner);
 	(void)job_free(s->job);
 	free(s->write.data);
 	free(s);
@@ -270,6 +287,7 @@ end_submission(struct submission *s)
 
 	server_forget_cancel(h, s->to, &s->write.cancelled);
 	all->under_way--;
+	queue_came(s->owner);
 	all->bytes_under_way -= s->total_bytes;
 	free_submission(&s);
 	helper_check_leaving(h);
@@ -581,7 +599,7 @@ published(struct task *task)
 	server_reply(h, s->to, body);
 	/* Out of memory here: it is accepted and will be found in active/ at the next start. */
 	l = live_add(h, s->job->id, s->job->accepted_usec);
-	if (l)
+	if (l && live_set_owner(l, s->job->owner) == 0)
 		live_enqueue(l);
 	else
 		log_error("job %s waits for a restart: no memory", s->job->id);
@@ -668,15 +686,21 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 		server_refuse_member(h, to, r, s ? s->reason : NULL, s ? s->refusal.member : "");
 		return;
 	}
+	s->owner = live_owner(h, s->job->owner);
+	if (!s->owner) {
+		server_refuse(h, to, -ENOMEM, NULL, 0);
+		return;
+	}
 	(void)json_get_string(m->body, "ticket", &ticket);
 	if (!use_ticket(all, ticket, s->total_bytes) || h->stopped) {
-		r = admit(all, s->total_bytes, &reason, &retry);
+		r = admit(all, s->owner, s->total_bytes, &reason, &retry);
 		if (r < 0) {
 			server_refuse(h, to, r, reason, retry);
 			return;
 		}
 	}
 	all->under_way++;
+	queue_coming(s->owner);
 	all->bytes_under_way += s->total_bytes;
 	server_cancel_on_close(h, to, &s->write.cancelled);
 	s->task.work = build;
