@@ -81,6 +81,9 @@ def up(args):
             stack.prepare()
             stack.check()
             stack.up()
+        with open(client_token(stack), encoding="ascii") as file:
+            stack.credentials["v1"] = {"token": file.read().strip()}
+        stack.save()
         return stack
 
 
@@ -109,26 +112,27 @@ def status(args):
 NETWORK = "a b >mon1\na* b* >mon2\na >mon3\nb >mon4\n"
 
 
-def client_token(stack, path):
-    """A file with a token for the demonstration, made the first time."""
+def client_token(stack):
+    """A file with a token of the native API for whoever runs the quickstart, made the first time."""
+    folder.own_folder(os.path.join(stack.state, "client"), accounts.Account("", os.getuid(), os.getgid(), ()), 0o700)
+    path = os.path.join(stack.state, "client/token")
     if os.path.exists(path):
-        return
+        return path
     command = [stack.program("bin/spoolgate"), "token"]
     more = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "env": stack.environment()}
-    subprocess.run([*command, "revoke", "demonstration", "--config", stack.config_file], **more)	# whose text is lost
-    done = subprocess.run([*command, "add", "demonstration", "--config", stack.config_file], **more)
+    subprocess.run([*command, "revoke", "quickstart", "--config", stack.config_file], **more)	# whose text is lost
+    done = subprocess.run([*command, "add", "quickstart", "--config", stack.config_file], **more)
     if done.returncode != 0:
         raise StackError(done.stderr.strip())
     folder.write(path, done.stdout, 0o600)
+    return path
 
 
 def demonstrate(stack):
     """One real job, with the commands that anybody could type."""
     client = os.path.join(stack.state, "client")
-    folder.own_folder(client, accounts.Account("", os.getuid(), os.getgid(), ()), 0o700)
-    network, token = os.path.join(client, "network.txt"), os.path.join(client, "token")
+    network, token = os.path.join(client, "network.txt"), client_token(stack)
     folder.write(network, NETWORK)
-    client_token(stack, token)
     settings = {"SPOOLGATE_SERVER": stack.summary()["url"], "SPOOLGATE_CA": stack.ca, "SPOOLGATE_TOKEN_FILE": token}
 
     def spoolgate(*words, remark=""):

@@ -11,4 +11,4 @@ libconfig_a_SOURCES = \
 	src/config/tool_describe.c \
 	src/config/tool_internal.h \
 	src/config/tool_keys.c
-CONFIG_LIBS = libconfig.a $(INIH_LIBS)
+CONFIG_LIBS = libconfig.a $(INIH_LIBS) -lm

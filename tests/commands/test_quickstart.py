@@ -65,7 +65,10 @@ def test_up_says_where_everything_is(quickstart):
     assert os.path.isfile(summary["ca"])
     assert summary["services"]["stableconfigs"]["prefix"] == "/stableconfigs"
     assert summary["services"]["stableconfigs"]["port"] is None
-    assert isinstance(summary["credentials"], dict)
+    session = web.session(summary["ca"])
+    answer = session.get(summary["url"] + "/v1/tools", headers={"Authorization": "Bearer " + summary["credentials"]["v1"]["token"]})
+    assert [tool["name"] for tool in answer.json()["tools"]] == ["stableconfigs"]
+    session.close()
     assert len(alive(summary)) >= 4 and len(summary["pids"]["gate"]) >= 2
     assert quickstart.get(summary, "/stableconfigs/status/nope").status_code == 404
 

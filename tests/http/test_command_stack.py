@@ -45,7 +45,7 @@ def test_tools(command):
     assert command.err("tools", "nope", status=5)
 
 
-@pytest.mark.parametrize("size", [0, 1000, 1 << 20])
+@pytest.mark.parametrize("size", [0, 1000, 11 << 20])
 def test_submit_wait_fetch_delete(command, tmp_path, size):
     content = os.urandom(size)
     (tmp_path / "file").write_bytes(content)
