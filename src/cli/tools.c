@@ -61,7 +61,8 @@ describe_need(struct strbuf *out, json_object *one)
 	json_object *value = NULL;
 	bool required = false;
 
-	(void)json_get_bool(one, "required", &required);
+	if (json_get_bool(one, "required", &required) < 0)
+		return;	/* an output */
 	if (json_object_object_get_ex(one, "default", &value) && value)
 		strbuf_addf(out, "default %s", json_object_get_string(value));
 	else
@@ -140,6 +141,8 @@ print_tool(struct session *s, json_object *tool)
 	r = print_list(tool, "parameters", "parameters (-p NAME=VALUE)");
 	if (r == 0)
 		r = print_list(tool, "inputs", "inputs (-i NAME=FILE)");
+	if (r == 0)
+		r = print_list(tool, "outputs", "outputs");
 	print_limits(tool);
 	return r < 0 ? session_broken(s, r) : session_flush(s);
 }

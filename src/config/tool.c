@@ -92,6 +92,11 @@ tool_free(struct tool *t)
 		free(t->inputs[i].description);
 	}
 	free(t->inputs);
+	for (size_t i = 0; i < t->n_outputs; i++) {
+		free(t->outputs[i].name);
+		free(t->outputs[i].description);
+	}
+	free(t->outputs);
 	free(t);
 	return NULL;
 }

@@ -68,6 +68,12 @@ struct input {
 	uint64_t max_bytes;
 };
 
+/* A file that a run leaves, for people: what is kept does not depend on it. */
+struct output {
+	char *name;	/* below the working folder; may have * and ? */
+	char *description;	/* NULL: none */
+};
+
 struct tool {
 	char *name;
 	char sha256[SHA256_HEX_SIZE];	/* of the file's bytes */
@@ -87,6 +93,8 @@ struct tool {
 	size_t n_parameters;
 	struct input *inputs;
 	size_t n_inputs;
+	struct output *outputs;
+	size_t n_outputs;
 };
 
 struct tool *tool_free(struct tool *t);

@@ -101,14 +101,26 @@ describe_limits(const struct limits *m)
 	return jsonw_finish(&w, &obj) < 0 ? NULL : obj;
 }
 
+static json_object *
+describe_output(const struct output *out)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	json_object *obj = NULL;
+
+	jsonw_string(&w, "name", out->name);
+	add_text(&w, "description", out->description);
+	return jsonw_finish(&w, &obj) < 0 ? NULL : obj;
+}
+
 json_object *
 tool_describe(const struct tool *t)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
 	json_object *params = json_object_new_array();
 	json_object *inputs = json_object_new_array();
+	json_object *outputs = json_object_new_array();
 	json_object *obj = NULL;
-	bool ok = params && inputs;
+	bool ok = params && inputs && outputs;
 
 	for (size_t i = 0; ok && i < t->n_parameters; i++) {
 		json_object *one = describe_parameter(&t->parameters[i]);
@@ -120,12 +132,18 @@ tool_describe(const struct tool *t)
 
 		ok = one && json_object_array_add(inputs, one) == 0;
 	}
+	for (size_t i = 0; ok && i < t->n_outputs; i++) {
+		json_object *one = describe_output(&t->outputs[i]);
+
+		ok = one && json_object_array_add(outputs, one) == 0;
+	}
 	jsonw_string(&w, "name", t->name);
 	add_text(&w, "title", t->title);
 	add_text(&w, "description", t->description);
 	add_text(&w, "version", t->version);
 	jsonw_add(&w, "parameters", params);
 	jsonw_add(&w, "inputs", inputs);
+	jsonw_add(&w, "outputs", outputs);
 	jsonw_string(&w, "stdout", t->stdout_apart ? "apart" : "log");
 	jsonw_bool(&w, "live", t->live != NULL);
 	jsonw_add(&w, "limits", describe_limits(&t->limits));

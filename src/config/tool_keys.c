@@ -401,6 +401,44 @@ input_get(struct loading *l, const char *name, unsigned line)
 	return &grown[t->n_inputs++];
 }
 
+static struct output *
+find_output(const struct tool *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_outputs; i++)
+		if (strcmp(t->outputs[i].name, name) == 0)
+			return &t->outputs[i];
+	return NULL;
+}
+
+static struct output *
+output_get(struct loading *l, const char *name, unsigned line)
+{
+	struct tool *t = l->tool;
+	struct output *grown = find_output(t, name);
+
+	if (grown)
+		return grown;
+	if (!*name || *name == '/' || path_has_dot_dot(name) || !utf8_valid(name, strlen(name)) || t->n_outputs >= TOOL_LIST_MAX) {
+		faults_add(l->faults, l->path, line, "\"%s\" is no name for an output, or one too many", name);
+		return NULL;
+	}
+	grown = reallocarray(t->outputs, t->n_outputs + 1, sizeof *grown);
+	if (!grown)
+		return NULL;
+	t->outputs = grown;
+	grown[t->n_outputs] = (struct output){ .name = strdup(name) };
+	return &grown[t->n_outputs++];
+}
+
+static void
+on_output_value(struct loading *l, struct output *out, const char *key, const char *value, unsigned line)
+{
+	if (strcmp(key, "description") != 0)
+		faults_add(l->faults, l->path, line, "an output has no key \"%s\"", key);
+	else if (out)
+		text_value(l, key, value, line, &out->description);
+}
+
 /* A section's header declares what it is about, also where nothing follows. */
 static void
 on_section(struct loading *l, const char *section, unsigned line)
@@ -409,6 +447,8 @@ on_section(struct loading *l, const char *section, unsigned line)
 		(void)parameter_get(l, section + 10, line);
 	else if (strncmp(section, "input ", 6) == 0)
 		(void)input_get(l, section + 6, line);
+	else if (strncmp(section, "output ", 7) == 0)
+		(void)output_get(l, section + 7, line);
 	else if (strcmp(section, "tool") != 0 && strcmp(section, "limits") != 0)
 		faults_add(l->faults, l->path, line, "there is no section [%s]", section);
 }
@@ -482,5 +522,7 @@ tool_on_value(const char *section, const char *key, const char *value, unsigned 
 		in = find_input(l->tool, section + 6);
 		if (in)
 			on_input_value(l, in, key, value, line);
+	} else if (strncmp(section, "output ", 7) == 0) {
+		on_output_value(l, find_output(l->tool, section + 7), key, value, line);
 	}
 }

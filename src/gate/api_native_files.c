@@ -265,7 +265,7 @@ native_get_receipt(struct exchange *x)
 		return r < 0 ? r : HANDLED;
 	r = read_file_at(j.job_fd, JOB_RECEIPT, RECEIPT_MAX, &text, &len);
 	if (r == -ENOENT)
-		return native_problem(x, 404, PLACE_NONE, NULL, "This job has no receipt: it never ran.");
+		return native_problem(x, 404, PLACE_NONE, NULL, "This job has no receipt: the disk was full when it ended.");
 	if (r < 0)
 		return r;
 	response_body(&x->res, 200, "application/json", take_ptr(text), len);

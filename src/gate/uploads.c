@@ -92,7 +92,7 @@ look_at(int dir_fd, const char *name, struct walk *w)
 		return;
 	w->n_owner++;
 	if (w->id && strcmp(id, w->id) == 0) {
-		(void)snprintf(w->found, sizeof w->found, "%s", name);
+		memcpy(w->found, name, strlen(name) + 1);	/* name_parse() has seen that it fits */
 		w->found_bytes = bytes;
 	}
 }

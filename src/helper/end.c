@@ -1,9 +1,12 @@
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "basic/clock.h"
+#include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/proc.h"
 #include "basic/scoped.h"
@@ -12,6 +15,7 @@
 #include "helper/start.h"
 #include "spool/accept.h"
 #include "spool/job.h"
+#include "spool/receipt.h"
 
 enum {
 	LOOK_AGAIN_MSEC = 20,	/* while a supervisor that has not begun goes away */
@@ -447,6 +451,21 @@ struct ending {
 	int error;
 };
 
+/* Of a job that no supervisor attests. */
+static void
+write_receipt(const struct ending *e)
+{
+	scoped(close_fd) int fd = -EBADF;
+	int r = receipt_store(e->job_fd, e->spool->groups, NULL, false, &e->result, NULL);
+
+	if (r == 0)
+		fd = r = open_regular_at(e->job_fd, JOB_RECEIPT, NULL);
+	if (fd >= 0 && fdatasync(fd) < 0)
+		r = -errno;
+	if (r < 0)
+		log_warning("job %s gets no receipt: %s", e->live->id, strerror(-r));
+}
+
 static void
 write_verdict(struct task *task)
 {
@@ -460,6 +479,9 @@ write_verdict(struct task *task)
 	/* What a dead supervisor left in work/ was never walked, unless its verdict was whole: nobody may read it. */
 	if (r >= 0 && !e->walked)
 		r = accept_drop_work(e->spool, e->live->id);
+	/* A verdict without a receipt is better than none. */
+	if (r >= 0 && !e->walked)
+		write_receipt(e);
 	if (r >= 0)
 		r = result_store_durable(e->job_fd, e->spool->groups, &e->result);
 	e->error = r;

@@ -32,8 +32,15 @@ struct pack {
 	pid_t pid;	/* 0: waits for its turn */
 };
 
+struct sweep {
+	struct task task;
+	struct helper *helper;
+	uint64_t max_bytes;
+};
+
 struct packs {
 	struct helper *helper;
+	struct sweep sweep;
 	struct pack *all;	/* in the order in which they came */
 	size_t n, n_running;
 	sd_event_source *timer;
@@ -56,12 +63,6 @@ struct finish {
 	struct helper *helper;
 	char id[ID_SIZE];
 	char name[PACK_NAME_SIZE];
-};
-
-struct sweep {
-	struct task task;
-	struct helper *helper;
-	uint64_t max_bytes;
 };
 
 static void
@@ -281,15 +282,14 @@ swept(struct task *task)
 	struct sweep *s = task_owner(task, struct sweep, task);
 
 	s->helper->packs->sweeping = false;
-	free(s);
 }
 
 static void
 begin_sweep(struct packs *p)
 {
-	struct sweep *s = p->sweeping ? NULL : calloc(1, sizeof *s);
+	struct sweep *s = &p->sweep;
 
-	if (!s)
+	if (p->sweeping)
 		return;
 	p->sweeping = true;
 	s->helper = p->helper;

@@ -14,10 +14,10 @@
 #include "basic/strbuf.h"
 #include "run/finish.h"
 #include "run/inputs.h"
-#include "run/receipt.h"
 #include "run/verdict.h"
 #include "run/walk.h"
 #include "spool/manifest.h"
+#include "spool/receipt.h"
 
 enum {
 	MANIFEST_PIECE = 32 * 1024,	/* what is written at once; an entry has at most 3 * WALK_PATH_MAX + 90 bytes */
@@ -283,9 +283,9 @@ finish(const struct plan *plan, int job_fd, struct job_result *result)
 		(void)ended_store(job_fd, plan->groups, result);
 	r = list_outputs(plan, job_fd, result, manifest_sha256);
 	if (r == 0)
-		r = receipt_store(plan, job_fd, result, manifest_sha256);
+		r = receipt_store(job_fd, plan->groups, plan->jail == JAIL_BWRAP ? "bwrap" : "none", plan->network, result, manifest_sha256);
 	if (r < 0 && (r = give_up_outputs(plan, job_fd, result, r, manifest_sha256)) == 0)
-		r = receipt_store(plan, job_fd, result, manifest_sha256);
+		r = receipt_store(job_fd, plan->groups, plan->jail == JAIL_BWRAP ? "bwrap" : "none", plan->network, result, manifest_sha256);
 	/* A verdict without manifest or receipt is still better than none. */
 	if (r == 0)
 		r = flush_all(job_fd);

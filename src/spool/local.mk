@@ -12,6 +12,7 @@ libspool_a_SOURCES = \
 	src/spool/layout.c src/spool/layout.h \
 	src/spool/manifest.c src/spool/manifest.h \
 	src/spool/pack.c src/spool/pack.h \
+	src/spool/receipt.c src/spool/receipt.h \
 	src/spool/record.c src/spool/record.h src/spool/record_internal.h \
 	src/spool/redo.c src/spool/redo.h src/spool/redo_internal.h \
 	src/spool/redo_record.c \

@@ -69,14 +69,17 @@ def test_each_hash_is_that_of_what_it_names(client):
     assert receipt["outputs"]["files"] == 4
 
 
-def test_a_killed_run_has_a_receipt_and_one_that_never_ran_has_none(client):
+def test_a_killed_run_has_a_receipt_and_one_that_never_ran_too(client):
     running_job = client.submit("slow")
     machine.wait_for(lambda: client.get(f"/jobs/{running_job['id']}").json()["started"], 30, "it runs")
     queued = client.submit("slow")
     for job in (queued, running_job):
         client.request("POST", f"/jobs/{job['id']}/kill")
     assert client.wait(queued["id"])["verdict"] == "killed"
-    v1.problem(client.get(f"/jobs/{queued['id']}/receipt"), 404)
+    receipt = receipt_of(client, queued)
+    assert (receipt["verdict"], receipt["attempt"], receipt["started"], receipt["jail"], receipt["log"], receipt["files"]) == (
+        "killed", 0, None, None, None, [])
+    assert receipt["outputs"] == {"files": 0, "bytes": 0, "manifest_sha256": None} and receipt["argv"] and receipt["fingerprint"]
     done = client.wait(running_job["id"])
     assert done["verdict"] == "killed"
     receipt = receipt_of(client, done)

@@ -56,6 +56,9 @@ choices =
 default = quick
 [input in.txt]
 required = yes
+[output out/*.csv]
+description = A table.
+[output log.txt]
 """
 TOOLS = {"show": SHOW, "values": VALUES}
 
@@ -111,6 +114,7 @@ def test_tools_are_listed_with_all_a_submission_may_say(client):
         {"name": "loud", "type": "boolean", "required": False},
         {"name": "mode", "type": "choice", "required": False, "choices": ["quick", "exact"], "default": "quick"}]
     assert values["inputs"] == [{"name": "in.txt", "required": True, "max_bytes": 1 << 20}]
+    assert values["outputs"] == [{"name": "out/*.csv", "description": "A table."}, {"name": "log.txt"}]
     assert values["limits"]["wall_seconds"] == 3600 and values["keep_seconds"] == 7 * 86400
     assert client.get("/tools/show").json()["inputs"][0]["description"] == "The first of two."
     v1.problem(client.get("/tools/nope"), 404)

@@ -73,13 +73,13 @@ def test_stdout_goes_along(client):
     assert archive.read("stdout") == b"answer" and sorted(archive.namelist()) == ["log", "receipt.json", "stdout"]
 
 
-def test_a_job_that_never_ran_has_an_empty_log(make_stack):
+def test_a_job_that_never_ran_has_its_receipt(make_stack):
     stack = make_stack(conf=v1.OPEN, tools=TOOLS, slots=1)
     client = v1.Client(stack)
     first, second = client.submit("slow")["id"], client.submit("slow")["id"]
     client.request("POST", f"/jobs/{second}/kill")
     client.wait(second)
-    assert zipfile.ZipFile(io.BytesIO(fetch(client, second).content)).namelist() == ["log"]
+    assert zipfile.ZipFile(io.BytesIO(fetch(client, second).content)).namelist() == ["receipt.json"]
     client.request("POST", f"/jobs/{first}/kill")
 
 

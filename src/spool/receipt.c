@@ -12,12 +12,12 @@
 #include "basic/json.h"
 #include "basic/scoped.h"
 #include "basic/strbuf.h"
-#include "run/receipt.h"
-#include "run/walk.h"
 #include "spool/job.h"
 #include "spool/manifest.h"
+#include "spool/pack.h"
+#include "spool/receipt.h"
 
-enum { MANIFEST_MAX = 16 * 1024 * 1024 };
+enum { PATH_MAX_ENCODED = 3 * 4096 };
 
 static json_object *
 format_usage(const struct job_result *result)
@@ -51,7 +51,7 @@ add_file(const struct manifest_entry *e, void *ctx)
 {
 	json_object *list = ctx, *obj = NULL;
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
-	scoped(strbuf_done) struct strbuf encoded = STRBUF_INIT(3 * WALK_PATH_MAX + 1);
+	scoped(strbuf_done) struct strbuf encoded = STRBUF_INIT(PATH_MAX_ENCODED + 1);
 	int r;
 
 	if (e->sha256[0] == '\0')
@@ -81,7 +81,7 @@ format_files(int job_fd, json_object **ret)
 	scoped(put_json) json_object *list = json_object_new_array();
 	int r = list ? manifest_each(job_fd, MANIFEST_MAX, add_file, list) : -ENOMEM;
 
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)	/* what never ran left nothing */
 		return r;
 	*ret = take_ptr(list);
 	return 0;
@@ -152,12 +152,12 @@ add_tool(struct jsonw *w, const struct job *job)
 }
 
 static int
-receipt_format(const struct plan *plan, int job_fd, const struct job *job, const struct job_result *result,
+receipt_format(int job_fd, const struct job *job, const char *jail, bool network, const struct job_result *result,
     const char *manifest_sha256, json_object **ret)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
 	scoped(put_json) json_object *limits = NULL, *inputs = NULL, *files = NULL;
-	int r = limits_format(&plan->limits, &limits);
+	int r = limits_format(&job->limits, &limits);
 
 	if (r == 0)
 		r = job_inputs_format(job, &inputs);
@@ -167,15 +167,15 @@ receipt_format(const struct plan *plan, int job_fd, const struct job *job, const
 		return r;
 	jsonw_int(&w, "v", RECORD_VERSION);
 	jsonw_string(&w, "spoolgate", PACKAGE_VERSION);
-	jsonw_string(&w, "id", plan->id);
-	jsonw_int(&w, "attempt", plan->attempt);
+	jsonw_string(&w, "id", job->id);
+	jsonw_int(&w, "attempt", result->attempt);
 	jsonw_string(&w, "service", job->service);
 	add_tool(&w, job);
-	jsonw_strings(&w, "argv", plan->argv);
+	jsonw_strings(&w, "argv", job->argv);
 	/* What parameters added; the rest is the administrator's, and may be nobody else's business. */
 	jsonw_strings(&w, "environment", job->env);
-	jsonw_string(&w, "jail", plan->jail == JAIL_BWRAP ? "bwrap" : "none");
-	jsonw_bool(&w, "network", plan->network);
+	jsonw_string(&w, "jail", jail);
+	jsonw_bool(&w, "network", network);
 	jsonw_add(&w, "limits", take_ptr(limits));
 	jsonw_add(&w, "inputs", take_ptr(inputs));
 	add_time(&w, "accepted", job->accepted_usec);
@@ -196,8 +196,8 @@ receipt_format(const struct plan *plan, int job_fd, const struct job *job, const
 }
 
 int
-receipt_store(const struct plan *plan, int job_fd, const struct job_result *result,
-    const char manifest_sha256[SHA256_HEX_SIZE])
+receipt_store(int job_fd, struct spool_groups groups, const char *jail, bool network, const struct job_result *result,
+    const char *manifest_sha256)
 {
 	scoped(free_job) struct job *job = NULL;
 	scoped(put_json) json_object *obj = NULL;
@@ -206,10 +206,10 @@ receipt_store(const struct plan *plan, int job_fd, const struct job_result *resu
 	int r = job_load(job_fd, &job);
 
 	if (r == 0)
-		r = receipt_format(plan, job_fd, job, result, manifest_sha256, &obj);
+		r = receipt_format(job_fd, job, jail, network, result, manifest_sha256, &obj);
 	if (r == 0)
 		r = json_format(obj, &text, &len);
 	if (r == 0)
-		r = replace_file_at(job_fd, JOB_RECEIPT, text, len, 0640, plan->groups.gate_gid);
+		r = replace_file_at(job_fd, JOB_RECEIPT, text, len, 0640, groups.gate_gid);
 	return r;
 }
