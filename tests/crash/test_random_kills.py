@@ -161,6 +161,9 @@ def check(stack, witness, loads, kills):
 def judge(load, witness, job, verdict):
     number = load.number_of[job]
     begun, ended = witness.begun[number], witness.ended[number]
+    # Whose supervisor is shot three times in a row before its tool began is given up: rare, but not where starts are slow.
+    if verdict == "refused" and begun == 0 and "again and again" in load.stack.record(job, "result.json").get("message", ""):
+        return []
     if load.tool == TWICE:
         if verdict != "passed" or ended < 1:
             return [f"{job}, which may run twice, is {verdict}: begun {begun}, ended {ended}"]

@@ -34,7 +34,7 @@ def api_error(answer, status, origin=None):
 def test_the_main_host_says_what_it_serves(stack, session):
     answer = session.get(stack.url(path="/"))
     assert answer.status_code == 200
-    assert answer.json() == {"services": {"stableconfigs": {"prefix": "/stableconfigs"}}}
+    assert answer.json() == {"services": {"stableconfigs": {"prefix": "/stableconfigs"}, "v1": {"prefix": "/v1"}}}
 
 
 @pytest.mark.parametrize("origin", [None, "https://page.example"])

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pty
+import signal
 import re
 import select
 import socket
@@ -217,8 +218,9 @@ class Command:
         return json.loads(self.run(*args, "--json", **more).stdout)
 
     def begin(self, *args, **more):
+        # Whoever runs the tests in the background of a shell has interrupts ignored, and would hand that on.
         return subprocess.Popen([self.program, *map(str, args)], stdin=subprocess.DEVNULL, env=self.environment, cwd=self.home,
-                                **more)
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **more)
 
     def on_terminal(self, *args, seconds=60):
         """Runs it with stderr (and stdout) on a terminal; (exit status, everything that was shown)."""
