@@ -77,6 +77,8 @@ void json_quote(struct strbuf *s, const char *text, size_t len, bool ascii);
 /* Reads and parses a file of at most max bytes, as read_file_at. -EBADMSG: damaged. */
 int json_load_at(int dir_fd, const char *name, size_t max, json_object **ret);
 
+/* Appends text as UTF-8, whatever it is: each byte that belongs to no character becomes U+FFFD. */
+void utf8_add(struct strbuf *s, const char *text, size_t len);
 /* 1 if text is valid UTF-8 (RFC 3629), 0 if not. */
 int utf8_valid(const char *text, size_t len);
 

@@ -497,3 +497,21 @@ json_quote(struct strbuf *s, const char *text, size_t len, bool ascii)
 	}
 	strbuf_addch(s, '"');
 }
+
+void
+utf8_add(struct strbuf *s, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = 1;
+
+		while (n < 4 && i + n < len && !utf8_valid(text + i, n))
+			n++;
+		if (utf8_valid(text + i, n)) {
+			strbuf_add(s, text + i, n);
+			i += n;
+		} else {
+			strbuf_addstr(s, "\xef\xbf\xbd");
+			i++;
+		}
+	}
+}

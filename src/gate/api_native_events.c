@@ -1,5 +1,5 @@
-/* GET /jobs/{}/events: a job's states and its log, as server-sent events (the HTML standard, section 9.2). The id of an event is the
- * log's offset behind it, so that a reader who comes again (Last-Event-ID) misses nothing and gets nothing twice. */
+/* GET /jobs/{}/events: a job's states and its log, as server-sent events (the HTML standard, section 9.2). The id of an event is
+ * the log's offset behind it, so that a reader who comes again (Last-Event-ID) misses nothing and gets nothing twice. */
 #include "config.h"
 
 #include <errno.h>
@@ -76,25 +76,6 @@ whole_characters(const unsigned char *data, size_t len)
 	return len;
 }
 
-/* As UTF-8: each byte that belongs to no character becomes U+FFFD. */
-static void
-add_characters(struct strbuf *s, const char *data, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		size_t n = 1;
-
-		while (n < 4 && i + n < len && !utf8_valid(data + i, n))
-			n++;
-		if (utf8_valid(data + i, n)) {
-			strbuf_add(s, data + i, n);
-			i += n;
-		} else {
-			strbuf_addstr(s, "\xef\xbf\xbd");
-			i++;
-		}
-	}
-}
-
 /* The next piece of the log as an event: 1, or 0 where there is none. */
 static int
 add_log_event(struct exchange *x, struct follower *f)
@@ -115,7 +96,7 @@ add_log_event(struct exchange *x, struct follower *f)
 		len = (size_t)n;	/* what is missing of it never comes */
 	if (len == 0)
 		return 0;
-	add_characters(&text, data, len);
+	utf8_add(&text, data, len);
 	strbuf_addf(&s, "id: %" PRIu64 "\nevent: log\ndata: {\"offset\":%" PRIu64 ",\"text\":", f->offset + len, f->offset);
 	json_quote(&s, strbuf_str(&text), text.len, false);
 	strbuf_addstr(&s, "}\n\n");

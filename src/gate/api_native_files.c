@@ -78,19 +78,7 @@ name_text(const char *path)
 {
 	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(64 * 1024);
 
-	for (const char *p = path; *p;) {
-		size_t n = 1;
-
-		while (n < 4 && p[n] && !utf8_valid(p, n))
-			n++;
-		if (utf8_valid(p, n)) {
-			strbuf_add(&s, p, n);
-			p += n;
-		} else {
-			strbuf_addstr(&s, "\xef\xbf\xbd");
-			p++;
-		}
-	}
+	utf8_add(&s, path, strlen(path));
 	return strbuf_err(&s) < 0 ? NULL : json_object_new_string(strbuf_str(&s));
 }
 

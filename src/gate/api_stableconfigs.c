@@ -445,19 +445,7 @@ answer_terminating(struct exchange *x, const char *task_id)
 	int r;
 
 	strbuf_addstr(&text, "terminating task: ");
-	for (const char *p = task_id; *p;) {
-		size_t n = 1;
-
-		while (n < 4 && p[n] && !utf8_valid(p, n))
-			n++;
-		if (utf8_valid(p, n)) {
-			strbuf_add(&text, p, n);
-			p += n;
-		} else {
-			strbuf_addstr(&text, "\xef\xbf\xbd");
-			p++;
-		}
-	}
+	utf8_add(&text, task_id, strlen(task_id));
 	r = strbuf_err(&text);
 	if (r < 0)
 		return r;

@@ -22,26 +22,6 @@ static const char *const place_names[] = {
 	[PLACE_HEADER] = "header",
 };
 
-/* Appends text as UTF-8, whatever it is, cut at a bound: it may come from a client. */
-static void
-add_text(struct strbuf *s, const char *text)
-{
-	for (size_t used = 0; *text && used < TEXT_MAX;) {
-		size_t n = 1;
-
-		while (n < 4 && text[n] && !utf8_valid(text, n))
-			n++;
-		if (utf8_valid(text, n)) {
-			strbuf_add(s, text, n);
-		} else {
-			n = 1;
-			strbuf_addstr(s, "\xef\xbf\xbd");
-		}
-		text += n;
-		used += n;
-	}
-}
-
 static json_object *
 format_errors(enum problem_place place, const char *name, const char *detail)
 {
@@ -50,7 +30,7 @@ format_errors(enum problem_place place, const char *name, const char *detail)
 	scoped(put_json) json_object *list = json_object_new_array();
 	json_object *one = NULL;
 
-	add_text(&text, name ? name : "");
+	utf8_add(&text, name ? name : "", name ? strnlen(name, TEXT_MAX) : 0);	/* it may come from a client */
 	jsonw_string(&w, place_names[place], strbuf_str(&text));
 	jsonw_string(&w, "detail", detail);
 	if (!list || jsonw_finish(&w, &one) < 0)
@@ -76,7 +56,7 @@ answer(struct exchange *x, int status, enum problem_place place, const char *nam
 	int r;
 
 	strbuf_vaddf(&raw, format, ap);
-	add_text(&detail, strbuf_str(&raw));
+	utf8_add(&detail, strbuf_str(&raw), strnlen(strbuf_str(&raw), TEXT_MAX));
 	jsonw_string(&w, "type", "about:blank");
 	jsonw_string(&w, "title", status_reason(status));
 	jsonw_int(&w, "status", status);

@@ -519,6 +519,23 @@ test_json_load_at_reads_a_bounded_file(void **state)
 	assert_null(obj);
 }
 
+static void
+test_what_is_no_utf8_is_shown_as_such(void **state)
+{
+	static const struct { const char *raw, *text; } table[] = {
+		{ "", "" }, { "a\xc3\xa4\xf0\x9f\xa7\xac", "a\xc3\xa4\xf0\x9f\xa7\xac" }, { "a\xff" "b", "a\xef\xbf\xbd" "b" },
+		{ "\xc3", "\xef\xbf\xbd" }, { "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd" }, { "\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		scoped(strbuf_done) struct strbuf s = STRBUF_INIT(100);
+
+		utf8_add(&s, table[i].raw, strlen(table[i].raw));
+		assert_string_equal(strbuf_str(&s), table[i].text);
+	}
+}
+
 int
 main(void)
 {
@@ -548,6 +565,7 @@ main(void)
 		cmocka_unit_test(test_json_format_refuses_what_json_cannot_hold),
 		cmocka_unit_test(test_json_quote_writes_as_json_dumps_does),
 		cmocka_unit_test(test_json_quote_refuses_what_is_not_utf8),
+		cmocka_unit_test(test_what_is_no_utf8_is_shown_as_such),
 		TEMP_DIR_TEST(test_json_load_at_reads_a_bounded_file),
 	};
 
