@@ -25,11 +25,16 @@ enum {
 };
 #define SWEEP_USEC (60 * USEC_PER_SEC)
 
+enum { PID_OVER = -1 };
+
+/* It stays on the list until what its packer left is gone: no other of the same name begins before, or its files would go, too. */
 struct pack {
+	struct task task;	/* at its end */
+	struct helper *helper;
 	struct pack *next;
 	char id[ID_SIZE];
 	char name[PACK_NAME_SIZE];
-	pid_t pid;	/* 0: waits for its turn */
+	pid_t pid;	/* 0: waits for its turn; PID_OVER: the packer has ended */
 };
 
 struct sweep {
@@ -55,14 +60,6 @@ struct look {
 	char id[ID_SIZE];
 	char name[PACK_NAME_SIZE];
 	int result;	/* 1: the zip is there, 0: it is to be made */
-};
-
-/* The end of a packer: what it left half done goes, and then who waits is told. */
-struct finish {
-	struct task task;
-	struct helper *helper;
-	char id[ID_SIZE];
-	char name[PACK_NAME_SIZE];
 };
 
 static void
@@ -116,28 +113,19 @@ spawn(const struct helper *h, const struct pack *k, pid_t *ret_pid)
 }
 
 static void
-mark_failed(struct task *task)
+clean_up(struct task *task)
 {
-	struct finish *f = task_owner(task, struct finish, task);
+	struct pack *k = task_owner(task, struct pack, task);
 
-	if (pack_state(f->helper->spool, f->name) != 1)
-		pack_failed(f->helper->spool, f->name);
+	if (pack_state(k->helper->spool, k->name) != 1)
+		pack_failed(k->helper->spool, k->name);
 }
 
 static void
 tell_waiters(struct task *task)
 {
-	struct finish *f = task_owner(task, struct finish, task);
-
-	server_changed(f->helper, f->id);
-	free(f);
-}
-
-/* Takes it off the list; whoever waits is told when the disk agrees. */
-static void
-end_pack(struct packs *p, struct pack *k, bool made)
-{
-	struct finish *f = calloc(1, sizeof *f);
+	struct pack *k = task_owner(task, struct pack, task);
+	struct packs *p = k->helper->packs;
 
 	for (struct pack **i = &p->all; *i; i = &(*i)->next)
 		if (*i == k) {
@@ -145,30 +133,30 @@ end_pack(struct packs *p, struct pack *k, bool made)
 			break;
 		}
 	p->n--;
+	server_changed(k->helper, k->id);
+	free(k);
+}
+
+/* The packer has ended or could not begin: what it left half done goes, and then whoever waits is told. */
+static void
+end_pack(struct packs *p, struct pack *k, bool made)
+{
 	if (k->pid)
 		p->n_running--;
+	k->pid = PID_OVER;
 	if (!made)
 		log_error("the zip of job %s could not be made", k->id);
-	if (f) {
-		f->helper = p->helper;
-		memcpy(f->id, k->id, sizeof f->id);
-		memcpy(f->name, k->name, sizeof f->name);
-		f->task.work = mark_failed;
-		f->task.done = tell_waiters;
-		offload_run(p->helper->slow, &f->task);
-	}	/* without memory for it the waiter looks by itself, later */
-	free(k);
+	k->task.work = clean_up;
+	k->task.done = tell_waiters;
+	offload_run(p->helper->slow, &k->task);
 }
 
 static void
 start_next(struct packs *p)
 {
-	struct pack *next = NULL;
-
-	for (struct pack *k = p->all; k && p->n_running < RUNNING_MAX; k = next) {
+	for (struct pack *k = p->all; k && p->n_running < RUNNING_MAX; k = k->next) {
 		int r;
 
-		next = k->next;
 		if (k->pid)
 			continue;
 		r = spawn(p->helper, k, &k->pid);
@@ -225,14 +213,15 @@ looked(struct task *task)
 		}
 	if (l->result == 0 && p->n >= WAITING_MAX)
 		l->result = -EAGAIN;
-	if (l->result == 0 && !(k = calloc(1, sizeof *k)))
-		l->result = -ENOMEM;
+	if (l->result == 0)
+		l->result = (k = calloc(1, sizeof *k)) ? 0 : -ENOMEM;
 	if (l->result < 0) {
 		server_refuse(l->helper, l->to, l->result, l->result == -EAGAIN ? "too many zips are being made" : NULL,
 		    l->result == -EAGAIN ? RETRY_SOON : l->result == -ENOSPC ? RETRY_DISK : 0);
-	} else if (l->result == 1) {
+	} else if (!k) {
 		answer(l->helper, l->to, l->name, true);
 	} else {
+		k->helper = l->helper;
 		memcpy(k->id, l->id, sizeof k->id);
 		memcpy(k->name, l->name, sizeof k->name);
 		*end = k;

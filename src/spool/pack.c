@@ -80,13 +80,25 @@ pack_use(const struct spool *s, const char *name)
 	return errno == ENOENT ? 0 : -errno;
 }
 
+static int
+remove_half(int dir_fd, const char *name, void *ctx)
+{
+	const char *pack = ctx;
+
+	if (strncmp(name, pack, PACK_NAME_SIZE - 1) == 0 && strncmp(name + PACK_NAME_SIZE - 1, ".new", 4) == 0)
+		(void)unlinkat(dir_fd, name, 0);
+	return 0;
+}
+
 void
 pack_failed(const struct spool *s, const char *name)
 {
+	scoped(close_fd) int fd = pack_open_folder(s);
 	char path[PATH_SIZE];
 
-	pack_path(name, ".new", path);
-	(void)unlinkat(s->root_fd, path, 0);
+	/* libzip writes to <name>.new with six random characters behind it, and renames that at its end. */
+	if (fd >= 0)
+		(void)each_name(fd, remove_half, (void *)(uintptr_t)name);
 	pack_path(name, ".failed", path);
 	(void)touch_at(s->root_fd, path);
 }
@@ -123,6 +135,8 @@ sweep_take(int dir_fd, const char *name, void *ctx)
 	if (!dot || strcmp(dot, ".zip") != 0) {
 		if (st.st_ctim.tv_sec + HALF_SEC < w->now_sec)
 			(void)unlinkat(dir_fd, name, 0);
+		else
+			w->bytes += (uint64_t)st.st_size;	/* it takes room, too: whole ones go earlier for it */
 		return 0;
 	}
 	if (st.st_atim.tv_sec + (int64_t)(PACK_KEEP_USEC / USEC_PER_SEC) < w->now_sec) {

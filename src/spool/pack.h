@@ -22,10 +22,10 @@ int pack_name(const struct spool *s, const char *id, char ret_name[PACK_NAME_SIZ
 int pack_state(const struct spool *s, const char *name);
 /* The same, and for the helper: what is there was used just now; a failed attempt is forgotten. */
 int pack_use(const struct spool *s, const char *name);
-/* An attempt failed: leaves no half zip, and a mark for whoever waits. */
+/* An attempt failed, and its packer has ended: leaves no half zip, and a mark for whoever waits. */
 void pack_failed(const struct spool *s, const char *name);
-/* Removes what was not used for PACK_KEEP_USEC, and then the least recently used until max_bytes hold the rest. What is no
- * zip (half ones, marks) goes after an hour. */
+/* Removes what was not used for PACK_KEEP_USEC, and then the least recently used until max_bytes hold the rest and what is no
+ * zip (half ones, marks), which goes after an hour. */
 int pack_sweep(const struct spool *s, uint64_t max_bytes);
 /* The folder of the zips, for a packer. */
 int pack_open_folder(const struct spool *s);

@@ -1,7 +1,9 @@
 """The native API: what a job left, as one zip."""
 
+import contextlib
 import io
 import os
+import signal
 import threading
 import zipfile
 
@@ -9,7 +11,10 @@ import pytest
 
 from lib import machine, running, v1
 
+HUGE = 100 << 20	# takes a packer seconds
+
 TOOLS = {
+    "huge": v1.shell(f"head -c {HUGE} /dev/urandom >huge", limits="wall = 60s\noutput = 1G\n"),
     "writer": v1.shell("mkdir -p dir/in empty; echo a >dir/in/a; head -c 300000 /dev/urandom >big; echo b >'b ä'; echo c >\"$(printf 'c\\377')\"; "
                        "ln -s /etc/passwd link; echo done"),
     "answer": v1.shell("printf answer", stdout="apart"),
@@ -115,6 +120,31 @@ def test_a_packer_that_dies_leaves_nothing_and_says_so(make_stack, tmp_path):
     stack.configure("helper", pack_program=os.path.join(os.path.dirname(stack.server.program("libexec/spoolgate/spoolgate-run")), "spoolgate-pack"))
     assert stack.command("reload").returncode == 0
     assert zipfile.ZipFile(io.BytesIO(fetch(client, job).content)).read("stdout") == b"answer"
+
+
+def packers(stack):
+    """The helper's children that make a zip."""
+    helper, found = stack.pids("helper")[0], []
+    with open(f"/proc/{helper}/task/{helper}/children", encoding="ascii") as children:
+        for pid in children.read().split():
+            with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/comm", encoding="ascii") as name:
+                found += [int(pid)] if name.read().strip() == "spoolgate-pack" else []
+    return found
+
+
+def test_a_packer_that_is_killed_in_its_middle_leaves_nothing(make_stack):
+    """The real one: libzip writes to a name of its own making until it is done."""
+    stack = make_stack(conf=v1.OPEN, tools=TOOLS)
+    client = v1.Client(stack)
+    job, answers = client.run("huge")["id"], []
+    asker = threading.Thread(target=lambda: answers.append(v1.Client(stack).get(f"/jobs/{job}/zip")))
+    asker.start()
+    machine.wait_for(lambda: [n for n in packs(stack) if ".new" in n], 20, "half a zip")
+    os.kill(packers(stack)[0], signal.SIGKILL)
+    asker.join(30)
+    v1.problem(answers[0], 503)
+    assert [n for n in packs(stack) if not n.endswith(".failed")] == []
+    assert zipfile.ZipFile(io.BytesIO(fetch(client, job).content)).getinfo("files/huge").file_size == HUGE
 
 
 def test_a_full_packs_folder_keeps_what_was_used_last(make_stack):
