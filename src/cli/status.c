@@ -2,6 +2,7 @@
 #include <config.h>	/* in angle brackets: config/config.h is another */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,7 +68,7 @@ static void
 print_job(json_object *job)
 {
 	scoped(strbuf_done) struct strbuf state = STRBUF_INIT(TEXT_MAX), live = STRBUF_INIT(TEXT_MAX), log = STRBUF_INIT(64);
-	uint64_t bytes;
+	uint64_t bytes, position;
 
 	print_line("job", job_string(job, "id"));
 	print_line("tool", job_string(job, "tool"));
@@ -77,6 +78,8 @@ print_job(json_object *job)
 		strbuf_addstr(&state, job_is_finished(job) ? " after " : " for ");
 		show_duration(&state, job_elapsed(job));
 	}
+	if (json_get_uint(job, "position", &position) == 0)
+		strbuf_addf(&state, ", %" PRIu64 " in the queue", position);
 	print_line("state", strbuf_str(&state));
 	print_line("note", job_string(job, "note"));
 	print_moment(job, "created");

@@ -54,11 +54,15 @@ static const struct key {
 	{ "gate", "waits_owner_max", KEY_COUNT, 1, 4096, "32", NULL },
 	{ "gate", "drain", KEY_TIME, 0, 3600 * USEC_PER_SEC, "30s", NULL },
 	{ "v1", "enabled", KEY_BOOL, 0, 0, "yes", NULL },
+	{ "v1", "queued_max", KEY_COUNT, 0, 1000000, "0", NULL },
+	{ "v1", "running_max", KEY_COUNT, 0, 1024, "0", NULL },
 	{ "v1", "body_max", KEY_SIZE, 1 << 20, BYTES_MAX, "256M", NULL },
 	{ "v1", "uploads_max", KEY_SIZE, 0, BYTES_MAX, "16G", NULL },
 	{ "v1", "anonymous", KEY_CHOICE, 0, 0, "nothing", "nothing|read|submit,read|submit,read,kill" },
 	{ "stableconfigs", "enabled", KEY_BOOL, 0, 0, "yes", NULL },
 	{ "stableconfigs", "status_words", KEY_CHOICE, 0, 0, "documented", "documented|deployed" },
+	{ "stableconfigs", "queued_max", KEY_COUNT, 0, 1000000, "0", NULL },
+	{ "stableconfigs", "running_max", KEY_COUNT, 0, 1024, "0", NULL },
 	{ "stableconfigs", "body_max", KEY_SIZE, 1024, 256 << 20, "4M", NULL },
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
@@ -297,6 +301,15 @@ config_number(const struct config *c, const char *section, const char *key)
 
 	assert(k->type == KEY_COUNT || k->type == KEY_SIZE || k->type == KEY_TIME);
 	return v->number;
+}
+
+uint64_t
+config_service_number(const struct config *c, const char *service, const char *key)
+{
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (strcmp(keys[i].section, service) == 0 && strcmp(keys[i].name, key) == 0)
+			return config_number(c, service, key);
+	return 0;
 }
 
 bool

@@ -30,6 +30,8 @@ static inline void free_config(struct config **c) { *c = config_free(*c); }
  * without default. Sizes in bytes ("16M", "1G" in the file), times in microseconds ("90s", "5m", "7d", "500ms"). */
 const char *config_string(const struct config *c, const char *section, const char *key);
 uint64_t config_number(const struct config *c, const char *section, const char *key);
+/* The same of a service's section, also for a name that is no section's: 0 where it has no such key. */
+uint64_t config_service_number(const struct config *c, const char *service, const char *key);
 bool config_bool(const struct config *c, const char *section, const char *key);
 bool config_is_set(const struct config *c, const char *section, const char *key);	/* by the file */
 

@@ -31,6 +31,7 @@ struct native_job {
 	int job_fd;	/* its folder */
 	struct job *job;
 	struct job_status status;
+	uint64_t position;	/* in the queue, 1: it is next; 0: it does not wait, or nobody asked */
 };
 #define NATIVE_JOB_NONE { .job_fd = -EBADF }
 void native_job_done(struct native_job *j);	/* usable with scoped(native_job_done) */
@@ -43,10 +44,12 @@ int native_load_job(struct exchange *x, const struct caller *c, const char *id, 
 /* Reads the status anew; -ENOENT: forgotten meanwhile. */
 int native_reload(struct native_job *j);
 const char *native_job_name(const struct native_job *j);	/* as its owner called it; NULL: nothing */
+/* Asks the helper for the position of one that waits; without an answer it stays 0. */
+void native_find_position(struct exchange *x, struct native_job *j);
 /* The Job object. */
 int native_job_json(const struct native_job *j, json_object **ret);
-/* Answers with the Job object. */
-int native_answer_job(struct exchange *x, int status, const struct native_job *j);
+/* Answers with the Job object, its position looked up where the caller is no waiting thread. */
+int native_answer_job(struct exchange *x, int status, struct native_job *j);
 /* Answers that a wait was not taken (exchange_wait()'s -EDQUOT, -EAGAIN). HANDLED, or the errno. */
 int native_wait_refused(struct exchange *x, int err);
 /* Answers with any object, which is taken over; NULL is a failed constructor. */

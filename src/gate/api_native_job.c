@@ -200,6 +200,10 @@ native_job_json(const struct native_job *j, json_object **ret)
 	jsonw_string(&w, "name", native_job_name(j));
 	jsonw_string(&w, "owner", j->job->owner);
 	jsonw_string(&w, "state", states[j->status.state]);
+	if (j->status.state == JOB_QUEUED && j->position > 0)
+		jsonw_int(&w, "position", (int64_t)j->position);
+	else
+		jsonw_null(&w, "position");
 	add_time(&w, "created", j->job->accepted_usec);
 	add_time(&w, "started", result ? result->started_usec : j->status.started_usec);
 	add_time(&w, "ended", result ? result->ended_usec : 0);
@@ -221,12 +225,21 @@ native_job_json(const struct native_job *j, json_object **ret)
 	return jsonw_finish(&w, ret);
 }
 
+void
+native_find_position(struct exchange *x, struct native_job *j)
+{
+	if (x->helper && j->status.state == JOB_QUEUED)
+		(void)client_positions(x->helper, &(const char *){ j->id }, 1, &j->position);
+}
+
 int
-native_answer_job(struct exchange *x, int status, const struct native_job *j)
+native_answer_job(struct exchange *x, int status, struct native_job *j)
 {
 	json_object *obj = NULL;
-	int r = native_job_json(j, &obj);
+	int r;
 
+	native_find_position(x, j);
+	r = native_job_json(j, &obj);
 	return r < 0 ? r : native_answer(x, status, obj);
 }
 

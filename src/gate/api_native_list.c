@@ -124,6 +124,7 @@ take(struct exchange *x, const struct caller *c, const struct filter *f, const c
 
 	if (r < 0 || !matches(f, &j))
 		return r;
+	native_find_position(x, &j);
 	r = native_job_json(&j, &obj);
 	if (r == 0 && json_object_array_add(list, obj) < 0) {
 		json_object_put(obj);

@@ -321,11 +321,10 @@ act_on_look(struct look *k)
 	}
 	switch (k->found) {
 	case FOUND_FINISHED:
-		log_info("job %s finished: %s", l->id, verdict_name(k->result.verdict));
-		live_finished(l);
+		live_finished(l, &k->result);
 		break;
 	case FOUND_GONE:
-		live_finished(l);
+		live_finished(l, NULL);
 		break;
 	case FOUND_ALIVE:
 		start_follow(l, take_fd(k->pidfd));
@@ -508,6 +507,7 @@ verdict_written(struct task *task)
 {
 	struct ending *e = task_owner(task, struct ending, task);
 	struct live *l = e->live;
+	struct job_result result = e->result;
 
 	live_set_busy(l, false);
 	/* A work/ that was never walked lies in trash now: on a full disk its room may be what the verdict waits for. */
@@ -523,9 +523,8 @@ verdict_written(struct task *task)
 	}
 	if (e->error > 0)
 		helper_stop_accepting(l->helper, -EIO, "a verdict");
-	log_info("job %s finished: %s", l->id, verdict_name(e->result.verdict));
 	end_drop(e);
-	live_finished(l);
+	live_finished(l, &result);
 }
 
 void

@@ -182,13 +182,15 @@ live_dequeue(struct live *l)
 }
 
 void
-live_finished(struct live *l)
+live_finished(struct live *l, const struct job_result *result)
 {
 	struct helper *h = l->helper;
 	struct live_table *t = h->live;
 	struct errand *forgets = take_ptr(l->forgets);
 
 	assert(!l->busy);
+	if (result)
+		log_info("job %s finished: %s", l->id, verdict_name(result->verdict));
 	live_dequeue(l);
 	give_slot_back(l);
 	kill_settle(l, true);
@@ -246,6 +248,14 @@ live_take_slot(struct live *l)
 		queue_running(l->helper->live->queue, l->owner);
 }
 
+static size_t
+service_running_max(const char *service, const void *ctx)
+{
+	const struct helper *h = ctx;
+
+	return (size_t)config_service_number(h->config, service, "running_max");
+}
+
 void
 live_schedule(struct helper *h)
 {
@@ -255,6 +265,7 @@ live_schedule(struct helper *h)
 	if (h->leaving || h->stopped || h->recovering)
 		return;
 	queue_set_running_max(t->queue, (size_t)config_number(h->config, "helper", "owner_running"));
+	queue_set_service_limit(t->queue, service_running_max, h);
 	while (t->running < live_slots(h)) {
 		struct queue_job *next = queue_next(t->queue);
 		struct live *l;
@@ -266,6 +277,12 @@ live_schedule(struct helper *h)
 		live_take_slot(l);
 		start_job(l);
 	}
+}
+
+size_t
+live_position(const struct live *l)
+{
+	return l->in_queue ? queue_position(l->helper->live->queue, &l->queued) : 0;
 }
 
 size_t

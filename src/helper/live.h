@@ -72,8 +72,8 @@ void live_hold(struct live *l, bool hold);
 /* Puts it where its time of acceptance belongs, and starts what may start. */
 void live_enqueue(struct live *l);
 void live_dequeue(struct live *l);
-/* Its verdict is written: tells everybody, frees the slot and the entry. */
-void live_finished(struct live *l);
+/* Its verdict is written: tells everybody, frees the slot and the entry. result: NULL where the job is not there any more. */
+void live_finished(struct live *l, const struct job_result *result);
 /* Does what is due now, unless it is busy. */
 void live_step(struct live *l);
 /* Somebody runs it, whether we started it or found it: it counts as running. */
@@ -84,6 +84,9 @@ void live_schedule(struct helper *h);
 /* The owner of that name, held until live_owner_put; NULL: no memory. */
 struct queue_owner *live_owner(struct helper *h, const char *name);
 void live_owner_put(struct helper *h, struct queue_owner *o);
+
+/* Its place in the queue, 1: it is next; 0: it does not wait. */
+size_t live_position(const struct live *l);
 
 size_t live_queued(const struct helper *h);
 size_t live_running(const struct helper *h);	/* slots in use */

@@ -8,9 +8,20 @@
 
 #include "helper/queue.h"
 
+/* What owners have in common that came through one door. */
+struct queue_service {
+	struct queue_service *next;
+	size_t owners;	/* known */
+	struct queue_node *ready;
+	size_t waiting, coming, running;
+	size_t running_max;	/* 0: no cap */
+	char name[];
+};
+
 struct queue_owner {
-	struct queue_node node;	/* in the queue's ready, while it has a waiting job and is not at its cap */
+	struct queue_node node;	/* in its service's ready, while it has a waiting job and is not at its cap */
 	bool ready;
+	struct queue_service *service;
 	struct queue_node *jobs;
 	size_t waiting, coming, running;
 	size_t holders;
@@ -22,10 +33,12 @@ struct queue_owner {
 
 struct queue {
 	void *owners;	/* tsearch(3), by name */
-	struct queue_node *ready;
+	struct queue_service *services;	/* a handful */
 	uint64_t round;	/* of the last start */
 	size_t starts;	/* in this round */
 	size_t running_max;	/* per owner; 0: no cap */
+	queue_limit_fn *service_limit;	/* NULL: no caps */
+	const void *service_limit_ctx;
 	struct queue_owner *gone;
 };
 
@@ -159,26 +172,75 @@ queue_new(struct queue **ret)
 struct queue *
 queue_free(struct queue *q)
 {
-	if (q)
-		tdestroy(q->owners, free);
+	if (!q)
+		return NULL;
+	tdestroy(q->owners, free);
+	while (q->services) {
+		struct queue_service *next = q->services->next;
+
+		free(q->services);
+		q->services = next;
+	}
 	free(q);
 	return NULL;
+}
+
+/* The service of an owner of that name; NULL: no memory. */
+static struct queue_service *
+find_service(struct queue *q, const char *owner)
+{
+	size_t len = strcspn(owner, ":");
+	struct queue_service *s = q->services;
+
+	while (s && (strncmp(s->name, owner, len) != 0 || s->name[len] != '\0'))
+		s = s->next;
+	if (s)
+		return s;
+	s = calloc(1, sizeof *s + len + 1);
+	if (!s)
+		return NULL;
+	memcpy(s->name, owner, len);
+	s->running_max = q->service_limit ? q->service_limit(s->name, q->service_limit_ctx) : 0;
+	s->next = q->services;
+	q->services = s;
+	return s;
+}
+
+/* One that nobody belongs to any more is forgotten. */
+static void
+leave_service(struct queue *q, struct queue_service *s)
+{
+	struct queue_service **p = &q->services;
+
+	if (s->owners > 0)
+		return;
+	while (*p != s)
+		p = &(*p)->next;
+	*p = s->next;
+	free(s);
 }
 
 struct queue_owner *
 queue_hold(struct queue *q, const char *name)
 {
 	size_t len = strlen(name) + 1;
-	struct queue_owner *o = calloc(1, sizeof *o + len), **found;
+	struct queue_service *s = find_service(q, name);
+	struct queue_owner *o = s ? calloc(1, sizeof *o + len) : NULL, **found = NULL;
 
-	if (!o)
-		return NULL;
-	memcpy(o->name, name, len);
-	found = tsearch(o, &q->owners, compare);
-	if (!found || *found != o)
+	if (o) {
+		memcpy(o->name, name, len);
+		o->service = s;
+		found = tsearch(o, &q->owners, compare);
+	}
+	if (found && *found == o)
+		s->owners++;
+	else
 		free(o);
-	if (!found)
+	if (!found) {
+		if (s)
+			leave_service(q, s);
 		return NULL;
+	}
 	(*found)->holders++;
 	return *found;
 }
@@ -186,8 +248,12 @@ queue_hold(struct queue *q, const char *name)
 static void
 forget_owner(struct queue *q, struct queue_owner *o)
 {
+	struct queue_service *s = o->service;
+
 	(void)tdelete(o, &q->owners, compare);
 	free(o);
+	s->owners--;
+	leave_service(q, s);
 }
 
 struct queue_owner *
@@ -226,10 +292,10 @@ begin_round(struct queue *q, uint64_t round)
 
 /* Its place may be about to change. */
 static void
-leave_ready(struct queue *q, struct queue_owner *o)
+leave_ready(struct queue_owner *o)
 {
 	if (o->ready)
-		heap_remove(&q->ready, &o->node, owner_before);
+		heap_remove(&o->service->ready, &o->node, owner_before);
 	o->ready = false;
 }
 
@@ -238,7 +304,7 @@ enter_ready(struct queue *q, struct queue_owner *o)
 {
 	if (o->ready || !o->jobs || (q->running_max > 0 && o->running >= q->running_max))
 		return;
-	heap_add(&q->ready, &o->node, owner_before);
+	heap_add(&o->service->ready, &o->node, owner_before);
 	o->ready = true;
 }
 
@@ -248,10 +314,17 @@ queue_owned(const struct queue_owner *o)
 	return o->waiting + o->coming;
 }
 
+size_t
+queue_service_owned(const struct queue_owner *o)
+{
+	return o->service->waiting + o->service->coming;
+}
+
 void
 queue_coming(struct queue_owner *o)
 {
 	o->coming++;
+	o->service->coming++;
 }
 
 void
@@ -259,13 +332,15 @@ queue_came(struct queue_owner *o)
 {
 	assert(o->coming > 0);
 	o->coming--;
+	o->service->coming--;
 }
 
 void
 queue_running(struct queue *q, struct queue_owner *o)
 {
 	o->running++;
-	leave_ready(q, o);
+	o->service->running++;
+	leave_ready(o);
 	enter_ready(q, o);
 }
 
@@ -274,6 +349,7 @@ queue_ran(struct queue *q, struct queue_owner *o)
 {
 	assert(o->running > 0);
 	o->running--;
+	o->service->running--;
 	enter_ready(q, o);
 }
 
@@ -284,7 +360,7 @@ look_at_cap(const void *node, VISIT visit, void *ctx)
 
 	if (visit != preorder && visit != leaf)
 		return;
-	leave_ready(ctx, o);
+	leave_ready(o);
 	enter_ready(ctx, o);
 }
 
@@ -297,6 +373,15 @@ queue_set_running_max(struct queue *q, size_t most)
 	twalk_r(q->owners, look_at_cap, q);
 }
 
+void
+queue_set_service_limit(struct queue *q, queue_limit_fn *limit, const void *ctx)
+{
+	q->service_limit = limit;
+	q->service_limit_ctx = ctx;
+	for (struct queue_service *s = q->services; s; s = s->next)
+		s->running_max = limit(s->name, ctx);
+}
+
 /* ---- jobs ---- */
 
 void
@@ -306,11 +391,12 @@ queue_add(struct queue *q, struct queue_job *job)
 	uint64_t round = q->starts < ROUND_STARTS ? q->round : q->round + 1;
 
 	assert(!job->waiting);
-	leave_ready(q, o);	/* its oldest job may be another now, and with it its place */
+	leave_ready(o);	/* its oldest job may be another now, and with it its place */
 	if (!o->jobs && o->round < round)
 		o->round = round;
 	heap_add(&o->jobs, &job->node, job_before);
 	o->waiting++;
+	o->service->waiting++;
 	job->waiting = true;
 	enter_ready(q, o);
 }
@@ -322,9 +408,10 @@ queue_remove(struct queue *q, struct queue_job *job)
 
 	if (!job->waiting)
 		return;
-	leave_ready(q, o);
+	leave_ready(o);
 	heap_remove(&o->jobs, &job->node, job_before);
 	o->waiting--;
+	o->service->waiting--;
 	job->waiting = false;
 	enter_ready(q, o);
 }
@@ -332,18 +419,94 @@ queue_remove(struct queue *q, struct queue_job *job)
 struct queue_job *
 queue_next(struct queue *q)
 {
+	struct queue_node *first = NULL;
 	struct queue_owner *o;
 	struct queue_job *job;
 
-	if (!q->ready)
+	for (struct queue_service *s = q->services; s; s = s->next)
+		if (s->ready && (s->running_max == 0 || s->running < s->running_max) && (!first || owner_before(s->ready, first)))
+			first = s->ready;
+	if (!first)
 		return NULL;
-	o = (struct queue_owner *)(void *)((char *)q->ready - offsetof(struct queue_owner, node));
+	o = (struct queue_owner *)(void *)((char *)first - offsetof(struct queue_owner, node));
 	job = (struct queue_job *)(void *)((char *)o->jobs - offsetof(struct queue_job, node));
-	leave_ready(q, o);
+	leave_ready(o);
 	if (o->round > q->round)
 		begin_round(q, o->round);
 	q->starts++;
 	o->round = q->round + 1;
 	queue_remove(q, job);
 	return job;
+}
+
+/* How many jobs of this heap come before that one. Whatever comes after it has nothing below that comes before. */
+static size_t
+count_before(const struct queue_node *top, const struct queue_node *job)
+{
+	const struct queue_node *n = top;
+	size_t count = 0;
+
+	while (n) {
+		bool before = n != job && job_before(n, job);
+
+		count += before;
+		if (before && n->child) {
+			n = n->child;
+			continue;
+		}
+		while (n && !n->next) {	/* up: `previous` of a first child is its parent */
+			while (n->previous && n->previous->child != n)
+				n = n->previous;
+			n = n->previous;
+		}
+		if (n)
+			n = n->next;
+	}
+	return count;
+}
+
+struct ahead {
+	const struct queue *queue;
+	const struct queue_job *job;
+	uint64_t round;	/* in which it will be its owner's turn with it */
+	size_t jobs;
+};
+
+/* In which an owner's oldest job starts: one that was passed over for a cap is behind, and starts in the round under way. */
+static uint64_t
+next_round(const struct queue *q, const struct queue_owner *o)
+{
+	return o->round > q->round ? o->round : q->round;
+}
+
+static void
+count_ahead(const void *node, VISIT visit, void *ctx)
+{
+	const struct queue_owner *o = *(struct queue_owner *const *)node;
+	struct ahead *a = ctx;
+	uint64_t round, starts;
+
+	if ((visit != preorder && visit != leaf) || o == a->job->owner || !o->jobs)
+		return;
+	round = next_round(a->queue, o);
+	if (round > a->round)
+		return;
+	starts = a->round - round < o->waiting ? a->round - round : o->waiting;
+	/* In the same round: the jobs behind an owner's oldest are taken to be as old as that. */
+	if (starts < o->waiting && job_before(o->jobs, &a->job->node))
+		starts++;
+	a->jobs += starts;
+}
+
+size_t
+queue_position(const struct queue *q, const struct queue_job *job)
+{
+	struct ahead a = { .queue = q, .job = job };
+
+	if (!job->waiting)
+		return 0;
+	a.jobs = count_before(job->owner->jobs, &job->node);
+	a.round = next_round(q, job->owner) + a.jobs;
+	twalk_r(q->owners, count_ahead, &a);
+	return a.jobs + 1;
 }

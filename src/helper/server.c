@@ -330,6 +330,34 @@ on_queue(struct helper *h, struct message *m, struct reply_to to)
 	server_reply(h, to, body);
 }
 
+/* {"ids": [...]}: their places in the queue, 1 is next, 0 for what does not wait. */
+static void
+on_position(struct helper *h, struct message *m, struct reply_to to)
+{
+	struct jsonw w = jsonw_new();
+	json_object *ids = NULL, *body = NULL, *list = json_object_new_array();
+	bool ok = list != NULL;
+
+	if (json_get_array(m->body, "ids", &ids) < 0 || json_object_array_length(ids) > CLIENT_POSITIONS_MAX) {
+		json_object_put(list);
+		jsonw_done(&w);
+		server_refuse(h, to, -EINVAL, "ids is missing or too long", 0);
+		return;
+	}
+	for (size_t i = 0; ok && i < json_object_array_length(ids); i++) {
+		const char *id = json_object_get_string(json_object_array_get_idx(ids, i));
+		const struct live *l = id ? live_find(h, id) : NULL;
+
+		ok = json_object_array_add(list, json_object_new_int64(l ? (int64_t)live_position(l) : 0)) == 0;
+	}
+	jsonw_add(&w, "positions", list);
+	if (!ok || jsonw_finish(&w, &body) < 0)
+		server_refuse(h, to, -ENOMEM, NULL, 0);
+	else
+		server_reply(h, to, body);
+	jsonw_done(&w);
+}
+
 static void
 on_drain(struct helper *h, struct message *m, struct reply_to to)
 {
@@ -419,6 +447,7 @@ static const struct request {
 	{ "watch", DOOR_GATE, on_watch },
 	{ "unwatch", DOOR_GATE, on_unwatch },
 	{ "queue", DOOR_GATE | DOOR_ADMIN, on_queue },
+	{ "position", DOOR_GATE | DOOR_ADMIN, on_position },
 	{ "restart", DOOR_GATE | DOOR_ADMIN, on_restart },
 	{ "drain", DOOR_ADMIN, on_drain },
 	{ "resume", DOOR_ADMIN, resume_request },

@@ -152,11 +152,12 @@ use_ticket(struct submits *s, const char *id, uint64_t bytes)
 
 /* Whether a job of this owner with so many bytes may come in now: 0, or why not. */
 static int
-admit(struct submits *s, const struct queue_owner *owner, uint64_t bytes, const char **ret_reason, unsigned *ret_retry)
+admit(struct submits *s, const char *service, const struct queue_owner *owner, uint64_t bytes, const char **ret_reason, unsigned *ret_retry)
 {
 	struct helper *h = s->helper;
 	uint64_t most = config_number(h->config, "helper", "uploads_max");
 	uint64_t owner_most = config_number(h->config, "helper", "owner_queued");
+	uint64_t service_most = config_service_number(h->config, service, "queued_max");
 	uint64_t room = 0, inodes = 0, coming = s->ticket_bytes + s->bytes_under_way;
 	int r;
 
@@ -174,6 +175,11 @@ admit(struct submits *s, const struct queue_owner *owner, uint64_t bytes, const 
 		*ret_reason = "too many jobs of this owner are waiting";
 		*ret_retry = RETRY_QUEUE;
 		return -EDQUOT;
+	}
+	if (service_most > 0 && queue_service_owned(owner) >= service_most) {
+		*ret_reason = "too many jobs of this service are waiting";
+		*ret_retry = RETRY_QUEUE;
+		return -EAGAIN;
 	}
 	if (live_queued(h) + s->under_way + s->n_tickets >= config_number(h->config, "helper", "queue_max")) {
 		*ret_reason = "the queue is full";
@@ -235,7 +241,7 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 	submits_disconnected(s, to.connection);
 	drop_old_tickets(s);
 	held = live_owner(h, owner);
-	r = held ? admit(s, held, bytes, &reason, &retry) : -ENOMEM;
+	r = held ? admit(s, service, held, bytes, &reason, &retry) : -ENOMEM;
 	t = r < 0 ? NULL : calloc(1, sizeof *t);
 	if (!t) {
 		jsonw_done(&w);
@@ -693,7 +699,7 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 	}
 	(void)json_get_string(m->body, "ticket", &ticket);
 	if (!use_ticket(all, ticket, s->total_bytes) || h->stopped) {
-		r = admit(all, s->owner, s->total_bytes, &reason, &retry);
+		r = admit(all, s->job->service, s->owner, s->total_bytes, &reason, &retry);
 		if (r < 0) {
 			server_refuse(h, to, r, reason, retry);
 			return;

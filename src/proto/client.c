@@ -10,7 +10,8 @@
 #include "proto/message.h"
 
 enum {
-	ANSWER_MSEC = 30 * 1000,	/* how long an answer may take; a submission's own deadline comes first */
+	ANSWER_MSEC = 30 * 1000,	/* a submission's own deadline comes first */
+	SOON_MSEC = 1000,	/* for what its asker can do without */
 	REASON_MAX = 256,
 	HELLO_TRIES = 3,
 };
@@ -20,6 +21,7 @@ struct client {
 	char *program;
 	int fd;
 	int64_t number;	/* of the last request on this connection */
+	unsigned answer_msec;	/* how long an answer may take */
 	unsigned retry_after;
 	char reason[REASON_MAX];
 	char member[REASON_MAX];
@@ -33,6 +35,7 @@ client_new(const char *socket_path, const char *program, struct client **ret)
 	if (!c)
 		return -ENOMEM;
 	c->fd = -EBADF;
+	c->answer_msec = ANSWER_MSEC;
 	c->path = strdup(socket_path);
 	c->program = strdup(program);
 	if (!c->path || !c->program)
@@ -113,7 +116,7 @@ take_refusal(struct client *c, json_object *answer)
 static int
 exchange(struct client *c, json_object *request, const int *fds, size_t n_fds, json_object **ret, bool *ret_usable)
 {
-	uint64_t end = clock_mono() + ANSWER_MSEC * USEC_PER_MSEC;
+	uint64_t end = clock_mono() + c->answer_msec * USEC_PER_MSEC;
 	int64_t number = ++c->number;
 	int r;
 
@@ -413,6 +416,43 @@ client_queue(struct client *c, struct queue_summary *ret)
 	return 0;
 }
 
+static json_object *
+format_ids(const char *const *ids, size_t n)
+{
+	json_object *array = json_object_new_array();
+
+	for (size_t i = 0; array && i < n; i++)
+		if (json_object_array_add(array, json_object_new_string(ids[i])) < 0) {
+			json_object_put(array);
+			array = NULL;
+		}
+	return array;
+}
+
+int
+client_positions(struct client *c, const char *const *ids, size_t n, uint64_t *ret)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL, *answer = NULL;
+	json_object *list = NULL;
+	int r;
+
+	jsonw_string(&w, "op", "position");
+	jsonw_add(&w, "ids", format_ids(ids, n));
+	r = jsonw_finish(&w, &request);
+	c->answer_msec = SOON_MSEC;
+	if (r == 0)
+		r = call(c, request, NULL, 0, &answer);
+	c->answer_msec = ANSWER_MSEC;
+	if (r < 0)
+		return r;
+	if (json_get_array(answer, "positions", &list) < 0 || json_object_array_length(list) != n)
+		return -EPROTO;
+	for (size_t i = 0; i < n; i++)
+		ret[i] = json_object_get_uint64(json_object_array_get_idx(list, i));
+	return 0;
+}
+
 /* Sends a request whose answer client_event() will meet. Never waits: a peer that does not read has lost us. */
 static int
 send_only(struct client *c, json_object *request)
@@ -451,16 +491,10 @@ call_ids(struct client *c, const char *op, const char *const *ids, size_t n)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
 	scoped(put_json) json_object *request = NULL;
-	json_object *array = json_object_new_array();
 	int r;
 
-	for (size_t i = 0; array && i < n; i++)
-		if (json_object_array_add(array, json_object_new_string(ids[i])) < 0) {
-			json_object_put(array);
-			array = NULL;
-		}
 	jsonw_string(&w, "op", op);
-	jsonw_add(&w, "ids", array);
+	jsonw_add(&w, "ids", format_ids(ids, n));
 	r = jsonw_finish(&w, &request);
 	if (r == 0)
 		r = ensure_subscribing(c);

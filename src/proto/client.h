@@ -68,6 +68,11 @@ int client_tools(struct client *c, const char *after, json_object **ret, bool *r
  * made, and `changed` for the job tells that it is there or failed. -ENOENT: no such job, or not finished; -EAGAIN, -ENOSPC. */
 int client_pack(struct client *c, const char *id, char ret_name[SHA256_HEX_SIZE]);
 
+/* The places of these jobs in the queue, at most CLIENT_POSITIONS_MAX: 1: it is next; 0: it does not wait, or is none.
+ * Waits a second for the answer at most: nobody needs it. */
+enum { CLIENT_POSITIONS_MAX = 256 };
+int client_positions(struct client *c, const char *const *ids, size_t n, uint64_t *ret);
+
 struct queue_summary {
 	uint64_t queued, running, slots, queue_max;
 	int accepting;	/* 0: draining, or stopped after a failed flush */

@@ -1,5 +1,7 @@
 """Owners in turn, and the caps of one owner, over the helper's own socket."""
 
+import pytest
+
 from lib import jobs, machine
 
 FOREVER = "echo begun; exec sleep 1000"
@@ -74,3 +76,30 @@ def test_what_runs_counts_after_a_restart(make_stack):
         machine.wait_for(lambda: (lambda q: (q["queued"], q["running"]))(gate.queue()) == (1, 1), 10, "one runs, one is held")
         assert gate.kill(blocker)["ok"]
         assert stack.wait_for_result(held)["verdict"] == "passed"
+
+
+def test_a_service_over_its_caps_waits_and_refuses_and_others_do_not(make_stack):
+    stack = make_stack(parts=("helper",), tools=jobs.TOOLS, slots=2, conf={"v1": {"queued_max": "2", "running_max": "1"}})
+    with stack.helper() as gate:
+        blocker = start(stack, gate, owner="v1:ip:1", service="v1")
+        held = [jobs.submit(gate, owner=f"v1:ip:{i}", service="v1") for i in range(2, 4)]
+        assert [gate.ask({"op": "position", "ids": [job]})["positions"] for job in [blocker, *held]] == [[0], [1], [2]]
+        before = jobs.all_traces(stack)
+        for body in (jobs.request(owner="v1:ip:9", service="v1"), {"op": "may", "service": "v1", "owner": "v1:ip:9", "bytes": 1}):
+            answer = gate.ask(body)
+            assert jobs.error(answer) == "EAGAIN" and answer["retry_after"] > 0 and "service" in answer["reason"], answer
+        jobs.nothing_came_in(stack, before)
+        other = jobs.submit(gate)	# of another service
+        assert stack.wait_for_result(other)["verdict"] == "passed"
+        assert gate.queue()["queued"] == 2
+        assert gate.kill(blocker)["ok"]
+        jobs.wait_idle(gate)
+    assert order(stack, held) == held
+
+
+@pytest.mark.parametrize("ids", [None, "x", 7, ["0" * 32] * 257])
+def test_positions_are_asked_for_in_lists(make_stack, ids):
+    stack = make_stack(parts=("helper",), tools=jobs.TOOLS)
+    with stack.helper() as gate:
+        assert jobs.error(gate.ask({"op": "position", "ids": ids})) == "EINVAL"
+        assert gate.ask({"op": "position", "ids": ["0" * 32, "x", 7, None]})["positions"] == [0] * 4

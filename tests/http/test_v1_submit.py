@@ -275,14 +275,8 @@ def test_a_boundary_that_is_none(client, nothing_left, kind):
 
 def test_memory_does_not_grow_with_the_body(client):
     """60 MiB pass through workers that keep their size."""
-    def memory():
-        total = 0
-        for pid in client.stack.pids("worker"):
-            with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
-                total += sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
-        return total
-    before = memory()
+    before = machine.private_bytes(client.stack.pids("worker"))
     for _ in range(4):
         answer = multipart(client, [("name=tool", "", b"show"), ("name=big", "", b"x" * (30 << 20))])
         assert v1.job(answer, 202)
-    assert memory() - before < 4096
+    assert machine.private_bytes(client.stack.pids("worker")) - before < 4 << 20

@@ -6,7 +6,7 @@ import re
 from . import machine
 
 PROBLEM = "application/problem+json"
-JOB_MEMBERS = ["id", "tool", "name", "owner", "state", "created", "started", "ended", "attempt", "verdict", "exit_code", "signal", "killed_by",
+JOB_MEMBERS = ["id", "tool", "name", "owner", "state", "position", "created", "started", "ended", "attempt", "verdict", "exit_code", "signal", "killed_by",
                "note", "progress", "usage", "log_bytes", "expires", "links"]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 # Anybody may do everything: for tests that are not about tokens.
@@ -50,6 +50,13 @@ def job(answer, status=200):
     assert answer.status_code == status, (answer.status_code, answer.text[:500])
     assert answer.headers["Content-Type"] == "application/json"
     return check_job(answer.json())
+
+
+def job_list(answer):
+    """A page of jobs."""
+    look(answer)
+    assert answer.status_code == 200, (answer.status_code, answer.text[:500])
+    return [check_job(body) for body in answer.json()["jobs"]]
 
 
 def check_job(body):

@@ -75,6 +75,79 @@ test_queue_nobody_waits_for_ever(void **state)
 	assert_null(queue_free(q));
 }
 
+static size_t
+one_at_once(const char *service, const void *ctx)
+{
+	(void)ctx;
+	return strcmp(service, "slow") == 0 ? 1 : 0;
+}
+
+/* A service at its cap is passed over, whoever its owners are; a cap that is new counts at once. */
+static void
+test_queue_caps_a_service(void **state)
+{
+	struct queue_job slow[3], quick;
+	char ids[4][16];
+	struct queue *q = NULL;
+
+	(void)state;
+	assert_int_equal(queue_new(&q), 0);
+	set_job(q, &slow[0], ids[0], "slow:ip:1", 0, 1);
+	set_job(q, &slow[1], ids[1], "slow:ip:2", 1, 2);
+	set_job(q, &slow[2], ids[2], "slow:ip:3", 2, 3);
+	set_job(q, &quick, ids[3], "quick:ip:1", 3, 4);
+	assert_int_equal(queue_service_owned(slow[0].owner), 3);
+	assert_int_equal(queue_service_owned(quick.owner), 1);
+	queue_set_service_limit(q, one_at_once, NULL);
+	assert_ptr_equal(queue_next(q), &slow[0]);
+	queue_running(q, slow[0].owner);
+	assert_ptr_equal(queue_next(q), &quick);
+	assert_null(queue_next(q));
+	queue_ran(q, slow[0].owner);
+	assert_ptr_equal(queue_next(q), &slow[1]);
+	queue_running(q, slow[1].owner);
+	assert_null(queue_next(q));
+	queue_ran(q, slow[1].owner);
+	assert_ptr_equal(queue_next(q), &slow[2]);
+	for (unsigned i = 0; i < 3; i++)
+		(void)queue_put(q, slow[i].owner);
+	(void)queue_put(q, quick.owner);
+	assert_null(queue_free(q));
+}
+
+/* Positions say in which order they would start. */
+static void
+test_queue_position_is_the_order(void **state)
+{
+	struct queue_job hog[40], other[3], newcomer;
+	struct queue_job *all[44], *next;
+	char ids[44][16];
+	size_t places[44], n = 0;
+	struct queue *q = NULL;
+
+	(void)state;
+	assert_int_equal(queue_new(&q), 0);
+	for (unsigned i = 0; i < 40; i++, n++)
+		set_job(q, all[n] = &hog[i], ids[n], "t:ip:hog", (unsigned)n, n);
+	assert_ptr_equal(queue_next(q), &hog[0]);
+	assert_int_equal(queue_position(q, &hog[0]), 0);
+	for (unsigned i = 0; i < 3; i++, n++)
+		set_job(q, all[n] = &other[i], ids[n], "t:ip:other", (unsigned)n, n);
+	set_job(q, all[n] = &newcomer, ids[n], "t:ip:new", (unsigned)n, n);
+	n++;
+	for (size_t i = 0; i < n; i++)
+		places[i] = queue_position(q, all[i]);
+	assert_int_equal(places[40], 1);
+	assert_int_equal(places[43], 2);
+	for (size_t turn = 1; (next = queue_next(q)); turn++)
+		for (size_t i = 0; i < n; i++)
+			if (all[i] == next)
+				assert_int_equal(places[i], turn);
+	for (size_t i = 0; i < n; i++)
+		(void)queue_put(q, all[i]->owner);
+	assert_null(queue_free(q));
+}
+
 static void
 test_queue_caps_what_runs(void **state)
 {
@@ -178,6 +251,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queue_newcomer_is_next),
 		cmocka_unit_test(test_queue_nobody_waits_for_ever),
+		cmocka_unit_test(test_queue_caps_a_service),
+		cmocka_unit_test(test_queue_position_is_the_order),
 		cmocka_unit_test(test_queue_caps_what_runs),
 		cmocka_unit_test(test_queue_against_a_model),
 	};
