@@ -14,6 +14,8 @@
  *	stdout = apart			; or: log (the default)
  *	live = progress.json		; a file that the tool replaces by rename while it works
  *	twice = yes			; it may run twice (after a crash of the host or a supervisor)
+ *	serial = no			; yes: one of its jobs runs at a time
+ *	cache-key = no			; yes: jobs that are equal in arguments, environment and inputs, and in flight together, are one run
  *	kill-grace = 500ms
  *	keep = 7d			; how long a finished job is kept; 0: for ever
  *	[parameter gen]
@@ -31,7 +33,7 @@
  *	[limits]
  *	wall = 90s			; cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
  *
- * Keys of what this version does not serve (secret, volumes, serial, cache-key, after, jail = none, trust = trusted, durable = no,
+ * Keys of what this version does not serve (secret, volumes, after, jail = none, trust = trusted, durable = no,
  * limits = strict) are known, and a fault that says so: a tool file never promises what does not happen.
  */
 #ifndef SPOOLGATE_TOOL_H
@@ -86,6 +88,8 @@ struct tool {
 	bool stdout_apart;
 	char *live;	/* NULL: none */
 	bool twice;
+	bool serial;	/* one of its jobs runs at a time */
+	bool cache_key;	/* equal work is done once */
 	uint64_t kill_grace_usec;
 	uint64_t keep_usec;
 	struct limits limits;

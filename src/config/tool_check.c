@@ -196,5 +196,7 @@ tool_check_whole(struct loading *l)
 	check_parameters(l);
 	check_placeholders(l);
 	check_names(l);
+	if (l->tool->serial && l->tool->cache_key)
+		faults_add(l->faults, l->path, 0, "serial and cache-key exclude each other");
 	return r;
 }

@@ -179,8 +179,7 @@ known_only(struct loading *l, const char *key, const char *value, unsigned line)
 {
 	static const struct { const char *key, *words, *served; } table[] = {
 		{ "jail", "bwrap none", "bwrap" }, { "trust", "untrusted trusted", "untrusted" }, { "durable", "yes no", "yes" },
-		{ "limits", "approximate strict", "approximate" }, { "volumes", NULL, NULL }, { "serial", NULL, NULL },
-		{ "cache-key", NULL, NULL }, { "after", NULL, NULL },
+		{ "limits", "approximate strict", "approximate" }, { "volumes", NULL, NULL }, { "after", NULL, NULL },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -235,6 +234,10 @@ on_tool_value(struct loading *l, const char *key, const char *value, unsigned li
 		t->live = strdup(value);
 	} else if (strcmp(key, "twice") == 0) {
 		yes_no(l, key, value, line, &t->twice);
+	} else if (strcmp(key, "serial") == 0) {
+		yes_no(l, key, value, line, &t->serial);
+	} else if (strcmp(key, "cache-key") == 0) {
+		yes_no(l, key, value, line, &t->cache_key);
 	} else if (strcmp(key, "kill-grace") == 0) {
 		time_value(l, key, value, line, &t->kill_grace_usec);
 	} else if (strcmp(key, "keep") == 0) {

@@ -18,6 +18,7 @@
 #include "gate/uploads.h"
 #include "proto/client.h"
 #include "proto/message.h"
+#include "spool/index.h"
 #include "spool/job.h"
 
 enum {
@@ -36,6 +37,8 @@ struct input {
 
 struct request_job {
 	const char *owner;	/* whose uploads it may name */
+	char once[IDEMPOTENCY_KEY_SIZE];	/* "": none */
+	bool upload_gone;	/* one that it names is not there */
 	json_object *tool, *name, *parameters;	/* NULL: not given */
 	struct input inputs[INPUTS_MAX];
 	size_t n_inputs;
@@ -152,6 +155,7 @@ upload_input(struct exchange *x, struct request_job *q, struct input *in, struct
 	const char *id = json_object_get_string(upload);
 	int r = upload_take(x->gate, q->owner, id, &in->file);
 
+	q->upload_gone = r == -ENOENT;
 	if (r == -ENOENT)
 		native_problem(x, 422, at.place, at.name, "There is no such upload.");
 	else if (r == -EAGAIN)
@@ -499,7 +503,25 @@ submit(struct exchange *x, const struct caller *c, const char *ticket, const str
 	if (r < 0)
 		return r;
 	s.note = note;
+	if (q->once[0])
+		s.once = q->once;
 	return client_submit(x->helper, &s, ret_id);
+}
+
+/* The job that was submitted under this Idempotency-Key, whatever it was. -ENOENT, or another errno. */
+static int
+find_once(struct exchange *x, const struct request_job *q, char ret_id[ID_SIZE])
+{
+	char once[SHA256_HEX_SIZE], name[ONCE_NAME_SIZE];
+	const struct spool *spool = NULL;
+	int r = q->once[0] ? once_hash(q->owner, q->once, once) : -ENOENT;
+
+	if (r == 0)
+		r = gate_spool(x->gate, &spool);
+	if (r < 0)
+		return r;
+	once_name(once, name);
+	return index_key_get(spool, x->service->name, name, ret_id);
 }
 
 static int
@@ -528,17 +550,23 @@ native_post_jobs(struct exchange *x)
 		return r < 0 ? r : HANDLED;
 	if (!json && strncasecmp(x->req.content_type, "multipart/form-data", 19) != 0)
 		return native_problem(x, 415, PLACE_HEADER, "Content-Type", "The body must be application/json or multipart/form-data.");
-	if (x->req.content_length > ASK_FIRST_BYTES)
+	if (request_idempotency_key(&x->req, q.once) < 0)
+		return native_problem(x, 400, PLACE_HEADER, "Idempotency-Key", "An Idempotency-Key has 1 to 255 visible ASCII characters.");
+	q.owner = c.owner;
+	/* One that is there already needs no room. */
+	if (x->req.content_length > ASK_FIRST_BYTES && find_once(x, &q, id) < 0)
 		r = client_may(x->helper, x->service->name, c.owner, (uint64_t)x->req.content_length, ticket);
 	if (r < 0)
 		return native_refusal(x, r);
-	q.owner = c.owner;
 	r = json ? read_json(x, &q) : read_multipart(x, &q);
+	/* Its uploads went into the job that is there. */
+	if (r == 1 && q.upload_gone && find_once(x, &q, id) == 0)
+		return answer_accepted(x, &c, id);
 	if (r == 0)
 		r = check(x, &c, &q);
 	if (r == 0) {
 		r = submit(x, &c, ticket, &q, id);
-		if (r == 0)
+		if (r >= 0)
 			return answer_accepted(x, &c, id);
 		r = native_refusal(x, r);
 	}

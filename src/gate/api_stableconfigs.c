@@ -123,6 +123,7 @@ static const struct refusal {
 	{ -ECONNREFUSED, 503, 5, "The service is starting, please try again later." },
 	{ -ECONNRESET, 503, 5, "The connection to the queue was lost, please try again later." },
 	{ -EPIPE, 503, 5, "The connection to the queue was lost, please try again later." },
+	{ -ENOTUNIQ, 422, 0, "This Idempotency-Key stands for another task of yours." },
 	{ -ETIMEDOUT, 503, 5, "The queue did not answer in time, please try again later." },
 };
 
@@ -158,7 +159,7 @@ format_params(const struct settings *s, const struct problem *p, json_object **r
 }
 
 static int
-submit(struct exchange *x, const char *owner, const char *ticket, const struct problem *p, char ret_id[ID_SIZE])
+submit(struct exchange *x, const char *owner, const char *ticket, const char *once, const struct problem *p, char ret_id[ID_SIZE])
 {
 	scoped(close_fd) int problem_fd = -EBADF;
 	scoped(close_fd) int constraints_fd = -EBADF;
@@ -181,6 +182,7 @@ submit(struct exchange *x, const char *owner, const char *ticket, const struct p
 		inputs[s.n_inputs++] = (struct submit_input){ "constraints.txt", constraints_fd, p->constraints.len };
 	}
 	s.params = params;
+	s.once = once;
 	return client_submit(x->helper, &s, ret_id);
 }
 
@@ -210,6 +212,7 @@ post_task(struct exchange *x)
 	char address[ADDRESS_NAME_SIZE];
 	char owner[OWNER_SIZE];
 	char ticket[ID_SIZE] = "";
+	char once[IDEMPOTENCY_KEY_SIZE] = "";
 	char id[ID_SIZE];
 	const char *why = NULL;
 	size_t len = 0;
@@ -217,6 +220,10 @@ post_task(struct exchange *x)
 
 	if (!media_type_is_json(x->req.content_type)) {
 		exchange_fail(x, 415, "The body must be application/json.");
+		return HANDLED;
+	}
+	if (request_idempotency_key(&x->req, once) < 0) {
+		exchange_fail(x, 400, "An Idempotency-Key has 1 to 255 visible ASCII characters.");
 		return HANDLED;
 	}
 	address_name(x->req.remote_addr, address);
@@ -231,7 +238,7 @@ post_task(struct exchange *x)
 		exchange_fail(x, 400, why);
 		return HANDLED;
 	}
-	r = submit(x, owner, ticket, &problem, id);
+	r = submit(x, owner, ticket, *once ? once : NULL, &problem, id);
 	return r < 0 ? answer_refusal(x, r) : answer_accepted(x, id);
 }
 

@@ -126,6 +126,8 @@ native_refusal(struct exchange *x, int err)
 
 	if (err == -EINVAL && *reason)
 		return native_problem(x, 422, *member ? PLACE_POINTER : PLACE_NONE, member, "%s", reason);
+	if (err == -ENOTUNIQ)
+		return native_problem(x, 422, PLACE_HEADER, "Idempotency-Key", "This key stands for another submission of yours.");
 	if (err == -EFBIG && *member)
 		return native_problem(x, 413, PLACE_POINTER, member, "%s", reason);
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)

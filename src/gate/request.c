@@ -250,6 +250,33 @@ request_header(const struct request *r, const char *name)
 }
 
 int
+request_idempotency_key(const struct request *r, char ret_key[IDEMPOTENCY_KEY_SIZE])
+{
+	static const char name[] = "HTTP_IDEMPOTENCY_KEY=";
+	const char *value = NULL;
+	size_t len;
+
+	for (const char *const *e = r->envp; e && *e; e++)
+		if (strncmp(*e, name, sizeof name - 1) == 0)
+			value = *e + sizeof name - 1;
+	if (!value)
+		return 0;
+	len = strlen(value);
+	if (len > 2 && value[0] == '"' && value[len - 1] == '"') {
+		value++;
+		len -= 2;
+	}
+	if (len < 1 || len >= IDEMPOTENCY_KEY_SIZE)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		if (value[i] < 0x21 || value[i] > 0x7e)
+			return -EINVAL;
+	memcpy(ret_key, value, len);
+	ret_key[len] = '\0';
+	return 1;
+}
+
+int
 request_query(const struct request *r, const char *name, char **ret)
 {
 	for (const char *p = r->query; *p;) {

@@ -60,6 +60,11 @@ void request_done(struct request *r);
 /* A header by its CGI name ("HTTP_ACCEPT"). NULL: not sent, or over REQUEST_VALUE_MAX, or with control bytes. */
 const char *request_header(const struct request *r, const char *name);
 
+/* The Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII characters, as a string of RFC 8941 with its
+ * quotes, or bare as most clients send it. 1: it is there; 0: none was sent; -EINVAL. */
+enum { IDEMPOTENCY_KEY_SIZE = 256 };
+int request_idempotency_key(const struct request *r, char ret_key[IDEMPOTENCY_KEY_SIZE]);
+
 /* The text after '?' by name, decoded ('+' is a blank); the caller frees *ret. -ENOENT; -EINVAL: a broken escape. */
 int request_query(const struct request *r, const char *name, char **ret);
 

@@ -103,11 +103,9 @@ look_at_holder(struct look *k)
 	/* Between reading and opening it may have ended, and its pid may be another's. */
 	if (job_locked(k->job_fd) == 1) {
 		k->found = FOUND_ALIVE;
-		if (!k->live->owner)	/* at a start: it counts as its owner's */
-			(void)job_load(k->job_fd, &k->job);
+		return;
 	}
-	else
-		close_fd(&k->pidfd);
+	close_fd(&k->pidfd);
 }
 
 static void
@@ -186,7 +184,7 @@ look_at_unlocked(struct look *k)
 	}
 	if (r == 0 || !is_missing(k, r))
 		return;
-	r = job_load(k->job_fd, &k->job);
+	r = k->job ? 0 : job_load(k->job_fd, &k->job);
 	if (r < 0) {
 		if (is_missing(k, r))
 			set_verdict(k, VERDICT_LOST, "its record is damaged");
@@ -247,6 +245,8 @@ look(struct task *task)
 	}
 	if (r < 0)	/* torn by a power cut; the journal would have it if it mattered */
 		k->want = remembered_want(k);
+	if (!k->live->owner)	/* at a start: it counts as its owner's, and in its group */
+		(void)job_load(k->job_fd, &k->job);
 	k->lock_fd = job_lock(k->job_fd);
 	if (k->lock_fd == -EWOULDBLOCK)
 		look_at_holder(k);
@@ -306,7 +306,7 @@ act_on_look(struct look *k)
 {
 	struct live *l = k->live;
 
-	if (k->job && live_set_owner(l, k->job->owner) < 0 && k->found == FOUND_QUEUED) {
+	if (k->job && live_learn(l, k->job, k->found != FOUND_QUEUED) < 0 && k->found == FOUND_QUEUED) {
 		look_later(l);
 		return;
 	}

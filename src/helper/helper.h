@@ -41,6 +41,7 @@ struct helper {
 	sd_event *event;
 	struct server *server;
 	struct live_table *live;
+	void *groups;	/* group.h */
 	struct submits *submits;
 	struct expiry *expiry;
 	struct packs *packs;

@@ -9,6 +9,7 @@
 #include "basic/scoped.h"
 #include "helper/end.h"
 #include "helper/expire.h"
+#include "helper/group.h"
 #include "helper/kill.h"
 #include "helper/live.h"
 #include "helper/start.h"
@@ -101,15 +102,21 @@ live_add(struct helper *h, const char *id, uint64_t accepted_usec)
 }
 
 int
-live_set_owner(struct live *l, const char *owner)
+live_learn(struct live *l, const struct job *job, bool goes)
 {
 	struct live_table *t = l->helper->live;
+	int r;
 
 	if (l->owner)
 		return 0;
-	l->owner = queue_hold(t->queue, owner);
-	if (!l->owner)
+	r = group_join(l, job, goes);
+	if (r < 0)
+		return r;
+	l->owner = queue_hold(t->queue, job->owner);
+	if (!l->owner) {
+		group_leave(l, NULL);
 		return -ENOMEM;
+	}
 	if (l->has_slot)
 		queue_running(t->queue, l->owner);
 	return 0;
@@ -147,8 +154,26 @@ live_hold(struct live *l, bool hold)
 		return;
 	if (hold)
 		queue_remove(l->helper->live->queue, &l->queued);
-	else if (!l->queued.waiting)
+	else if (!l->queued.waiting && !l->parked)
 		queue_add(l->helper->live->queue, &l->queued);
+}
+
+void
+live_park(struct live *l, bool park)
+{
+	struct queue *q = l->helper->live->queue;
+
+	if (!l->in_queue || l->parked == park)
+		return;
+	l->parked = park;
+	if (park) {
+		queue_remove(q, &l->queued);
+		queue_coming(l->owner);	/* it counts as one that waits */
+	} else {
+		queue_came(l->owner);
+		if (!l->kill_wanted)
+			queue_add(q, &l->queued);
+	}
 }
 
 void
@@ -164,7 +189,9 @@ live_enqueue(struct live *l)
 	l->queued.accepted_usec = l->accepted_usec;
 	l->in_queue = true;
 	t->queued++;
-	if (!l->kill_wanted)
+	if (!group_goes_first(l))
+		live_park(l, true);
+	else if (!l->kill_wanted)
 		queue_add(t->queue, &l->queued);
 	live_step(l);
 }
@@ -177,6 +204,9 @@ live_dequeue(struct live *l)
 	if (!l->in_queue)
 		return;
 	queue_remove(t->queue, &l->queued);
+	if (l->parked)
+		queue_came(l->owner);
+	l->parked = false;
 	l->in_queue = false;
 	t->queued--;
 }
@@ -186,9 +216,13 @@ live_finished(struct live *l, const struct job_result *result)
 {
 	struct helper *h = l->helper;
 	struct live_table *t = h->live;
-	struct errand *forgets = take_ptr(l->forgets);
+	struct errand *forgets;
 
 	assert(!l->busy);
+	if (group_share(l, result))
+		return;	/* those who share its end first; then again */
+	forgets = take_ptr(l->forgets);
+	group_leave(l, result);
 	if (result)
 		log_info("job %s finished: %s", l->id, verdict_name(result->verdict));
 	live_dequeue(l);
@@ -282,7 +316,9 @@ live_schedule(struct helper *h)
 size_t
 live_position(const struct live *l)
 {
-	return l->in_queue ? queue_position(l->helper->live->queue, &l->queued) : 0;
+	const struct live *does = group_does_its_work(l);
+
+	return does->in_queue ? queue_position(l->helper->live->queue, &does->queued) : 0;
 }
 
 size_t

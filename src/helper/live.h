@@ -25,6 +25,7 @@ enum live_state {
 
 struct errand;
 struct ending;
+struct group;
 
 enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3, START_TRIES = 3 };
 
@@ -57,6 +58,10 @@ struct live {
 	struct ending *ending;	/* a verdict that the disk refused, until it is tried again */
 
 	struct queue_job queued;
+	struct group *group;	/* NULL: it is in none */
+	struct live *group_next;
+	bool parked;	/* queued, and another of its group goes first */
+	bool share_tried;	/* what an equal job left could not be copied */
 };
 
 int live_table_new(struct helper *h, struct live_table **ret);
@@ -65,10 +70,12 @@ struct live_table *live_table_free(struct live_table *t);
 struct live *live_find(struct helper *h, const char *id);
 /* A new entry, not queued yet. NULL: no memory. */
 struct live *live_add(struct helper *h, const char *id, uint64_t accepted_usec);
-/* Whose it is; does nothing where that is known. -ENOMEM. */
-int live_set_owner(struct live *l, const char *owner);
+/* Whose it is and its group, from its record; does nothing where that is known. goes: it has started. -ENOMEM. */
+int live_learn(struct live *l, const struct job *job, bool goes);
 /* Somebody wants it killed, or not after all (the record failed): it is not started meanwhile. */
 void live_hold(struct live *l, bool hold);
+/* Another of its group goes first: it waits outside of the queue; or not any more. */
+void live_park(struct live *l, bool park);
 /* Puts it where its time of acceptance belongs, and starts what may start. */
 void live_enqueue(struct live *l);
 void live_dequeue(struct live *l);
@@ -85,7 +92,8 @@ void live_schedule(struct helper *h);
 struct queue_owner *live_owner(struct helper *h, const char *name);
 void live_owner_put(struct helper *h, struct queue_owner *o);
 
-/* Its place in the queue, 1: it is next; 0: it does not wait. */
+/* Its place in the queue, 1: it is next; 0: it does not wait, or not for itself. That of the job which does its work, where there is
+ * one. */
 size_t live_position(const struct live *l);
 
 size_t live_queued(const struct helper *h);

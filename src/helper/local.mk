@@ -1,10 +1,12 @@
 sbin_PROGRAMS += spoolgated
 spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS)
 spoolgated_SOURCES = \
+	src/helper/condition.c src/helper/condition.h \
 	src/helper/end.c src/helper/end.h \
 	src/helper/expire.c src/helper/expire.h \
 	src/helper/fingerprint.c src/helper/fingerprint.h \
 	src/helper/helper.h \
+	src/helper/group.c src/helper/group.h \
 	src/helper/kill.c src/helper/kill.h \
 	src/helper/live.c src/helper/live.h \
 	src/helper/main.c \
@@ -14,6 +16,7 @@ spoolgated_SOURCES = \
 	src/helper/resume.c src/helper/resume.h \
 	src/helper/server.c src/helper/server.h \
 	src/helper/start.c src/helper/start.h \
+	src/helper/submission.c src/helper/submission.h \
 	src/helper/submit.c src/helper/submit.h \
 	src/helper/writer.c src/helper/writer.h
 spoolgated_LDADD = libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(BASIC_LIBS) $(SYSTEMD_LIBS)

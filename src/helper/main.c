@@ -19,6 +19,7 @@
 #include "helper/end.h"
 #include "helper/expire.h"
 #include "helper/fingerprint.h"
+#include "helper/group.h"
 #include "helper/helper.h"
 #include "helper/kill.h"
 #include "helper/live.h"
@@ -352,6 +353,7 @@ free_helper(struct helper *h)
 	h->slow = offload_free(h->slow);
 	h->writer = writer_free(h->writer);
 	h->live = live_table_free(h->live);
+	groups_free(h);
 	h->submits = submits_free(h->submits);
 	h->expiry = expiry_free(h->expiry);
 	h->packs = packs_free(h->packs);

@@ -11,6 +11,7 @@
 #include "basic/scoped.h"
 #include "helper/fingerprint.h"
 #include "helper/live.h"
+#include "helper/submission.h"
 #include "helper/submit.h"
 #include "spool/accept.h"
 #include "spool/index.h"
@@ -21,9 +22,6 @@ enum {
 	TICKET_SECONDS = 60,
 	UNDER_WAY_MAX = 512,	/* submissions between request and answer */
 	BACKLOG_MAX = 16 * 1024 * 1024,	/* bytes that wait for the journal */
-	DEADLINE_MAX_SECONDS = 60,
-	MEMORY_FILE_MAX = 1024 * 1024,	/* above it an input may come as an unlinked file */
-	OWNER_MAX = 512,
 	RETRY_SOON = 1,
 	RETRY_QUEUE = 5,
 	RETRY_DISK = 60,
@@ -47,23 +45,7 @@ struct submits {
 	uint64_t ticket_bytes;
 	size_t under_way;
 	uint64_t bytes_under_way;
-};
-
-struct submission {
-	struct task task;
-	struct write write;
-	struct helper *helper;
-	struct queue_owner *owner;
-	struct reply_to to;
-	struct job *job;
-	int fds[MESSAGE_FDS_MAX];
-	uint64_t max_bytes[MESSAGE_FDS_MAX];
-	uint64_t total_bytes;
-	bool flush;	/* the inputs are too large for the journal */
-	bool publishing;
-	const char *reason;	/* a constant, or refusal.why; for a refusal */
-	struct tool_refusal refusal;	/* its member is filled in where one is at fault */
-	int result;
+	struct conditions_list conditions;
 };
 
 int
@@ -150,90 +132,66 @@ use_ticket(struct submits *s, const char *id, uint64_t bytes)
 	return false;
 }
 
-/* Whether a job of this owner with so many bytes may come in now: 0, or why not. */
-static int
-admit(struct submits *s, const char *service, const struct queue_owner *owner, uint64_t bytes, const char **ret_reason, unsigned *ret_retry)
+static struct refused
+refused(int error, const char *reason, unsigned retry)
+{
+	return (struct refused){ error, reason, retry };
+}
+
+/* Whether another job of this owner may wait. */
+static struct refused
+admit_job(struct submits *s, const char *service, const struct queue_owner *owner)
+{
+	struct helper *h = s->helper;
+	uint64_t owner_most = config_number(h->config, "helper", "owner_queued");
+	uint64_t service_most = config_service_number(h->config, service, "queued_max");
+
+	if (h->draining)
+		return refused(-ESHUTDOWN, "not accepting", RETRY_DISK);
+	if (owner_most > 0 && queue_owned(owner) >= owner_most)
+		return refused(-EDQUOT, "too many jobs of this owner are waiting", RETRY_QUEUE);
+	if (service_most > 0 && queue_service_owned(owner) >= service_most)
+		return refused(-EAGAIN, "too many jobs of this service are waiting", RETRY_QUEUE);
+	if (live_queued(h) + s->under_way + s->n_tickets >= config_number(h->config, "helper", "queue_max"))
+		return refused(-EAGAIN, "the queue is full", RETRY_QUEUE);
+	return refused(0, NULL, 0);
+}
+
+/* Whether so many bytes may come in. */
+static struct refused
+admit_bytes(struct submits *s, uint64_t bytes)
 {
 	struct helper *h = s->helper;
 	uint64_t most = config_number(h->config, "helper", "uploads_max");
-	uint64_t owner_most = config_number(h->config, "helper", "owner_queued");
-	uint64_t service_most = config_service_number(h->config, service, "queued_max");
 	uint64_t room = 0, inodes = 0, coming = s->ticket_bytes + s->bytes_under_way;
 	int r;
 
-	*ret_retry = RETRY_SOON;
-	if (h->draining || h->stopped) {
-		*ret_reason = h->stopped ? "a write failed, an administrator must look" : "not accepting";
-		*ret_retry = RETRY_DISK;
-		return -ESHUTDOWN;
-	}
-	if (bytes > most) {
-		*ret_reason = "more than is ever taken";
-		return -EFBIG;
-	}
-	if (owner_most > 0 && queue_owned(owner) >= owner_most) {
-		*ret_reason = "too many jobs of this owner are waiting";
-		*ret_retry = RETRY_QUEUE;
-		return -EDQUOT;
-	}
-	if (service_most > 0 && queue_service_owned(owner) >= service_most) {
-		*ret_reason = "too many jobs of this service are waiting";
-		*ret_retry = RETRY_QUEUE;
-		return -EAGAIN;
-	}
-	if (live_queued(h) + s->under_way + s->n_tickets >= config_number(h->config, "helper", "queue_max")) {
-		*ret_reason = "the queue is full";
-		*ret_retry = RETRY_QUEUE;
-		return -EAGAIN;
-	}
+	if (h->stopped)
+		return refused(-ESHUTDOWN, "a write failed, an administrator must look", RETRY_DISK);
+	if (bytes > most)
+		return refused(-EFBIG, "more than is ever taken", 0);
 	if (s->under_way >= UNDER_WAY_MAX || coming > most || bytes > most - coming ||
-	    writer_backlog_bytes(h->writer) > BACKLOG_MAX) {
-		*ret_reason = "too much is coming in at once";
-		return -EAGAIN;
-	}
+	    writer_backlog_bytes(h->writer) > BACKLOG_MAX)
+		return refused(-EAGAIN, "too much is coming in at once", RETRY_SOON);
 	r = spool_room(h->spool, &room, &inodes);
-	if (r < 0 || room < config_number(h->config, "spool", "disk_reserve") + coming + bytes || inodes < 1000) {
-		*ret_reason = "the disk is full";
-		*ret_retry = RETRY_DISK;
-		return -ENOSPC;
-	}
-	return 0;
-}
-
-/* Service and owner of a request. */
-static int
-get_owner(json_object *body, const char **ret_service, const char **ret_owner)
-{
-	const char *service, *owner;
-	size_t len;
-
-	if (json_get_string(body, "service", &service) < 0 || json_get_string(body, "owner", &owner) < 0)
-		return -EINVAL;
-	len = strlen(service);
-	if (strlen(owner) > OWNER_MAX || len == 0 || strncmp(owner, service, len) != 0 || owner[len] != ':')
-		return -EINVAL;
-	/* Both become file names of the index, which must not fail once the job is accepted. */
-	if (strchr(service, ':') || index_owner_check(owner) < 0)
-		return -EINVAL;
-	*ret_service = service;
-	*ret_owner = owner;
-	return 0;
+	if (r < 0 || room < config_number(h->config, "spool", "disk_reserve") + coming + bytes || inodes < 1000)
+		return refused(-ENOSPC, "the disk is full", RETRY_DISK);
+	return refused(0, NULL, 0);
 }
 
 void
 submit_may(struct helper *h, struct message *m, struct reply_to to)
 {
 	struct submits *s = h->submits;
-	const char *service, *owner, *reason = NULL;
+	const char *service, *owner;
 	struct jsonw w = jsonw_new();
 	json_object *body = NULL;
 	struct queue_owner *held;
+	struct refused not = refused(-ENOMEM, NULL, 0);
 	struct ticket *t = NULL;
 	uint64_t bytes;
-	unsigned retry = 0;
-	int r;
 
-	if (get_owner(m->body, &service, &owner) < 0 || json_get_uint(m->body, "bytes", &bytes) < 0) {
+	if (submission_owner(m->body, &service, &owner) < 0 || json_get_uint(m->body, "bytes", &bytes) < 0) {
 		jsonw_done(&w);
 		server_refuse(h, to, -EINVAL, "service, owner or bytes is wrong", 0);
 		return;
@@ -241,12 +199,16 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 	submits_disconnected(s, to.connection);
 	drop_old_tickets(s);
 	held = live_owner(h, owner);
-	r = held ? admit(s, service, held, bytes, &reason, &retry) : -ENOMEM;
-	t = r < 0 ? NULL : calloc(1, sizeof *t);
+	if (held)
+		not = admit_bytes(s, bytes);
+	if (held && not.error == 0)
+		not = admit_job(s, service, held);
+	if (not.error == 0 && !(t = calloc(1, sizeof *t)))
+		not = refused(-ENOMEM, NULL, 0);
 	if (!t) {
 		jsonw_done(&w);
 		live_owner_put(h, held);
-		server_refuse(h, to, r < 0 ? r : -ENOMEM, reason, retry);
+		server_refuse(h, to, not.error, not.reason, not.retry);
 		return;
 	}
 	t->owner = held;
@@ -267,23 +229,6 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 
 /* ---- submit ---- */
 
-static void
-free_submission(struct submission **p)
-{
-	struct submission *s = *p;
-
-	if (!s)
-		return;
-	for (size_t i = 0; i < MESSAGE_FDS_MAX; i++)
-		close_fd(&s->fds[i]);
-	if (s->owner)
-		live_owner_put(s->helper, s->owner);
-	(void)job_free(s->job);
-	free(s->write.data);
-	free(s);
-	*p = NULL;
-}
-
 /* The request is answered, one way or the other. */
 static void
 end_submission(struct submission *s)
@@ -292,6 +237,7 @@ end_submission(struct submission *s)
 	struct submits *all = h->submits;
 
 	server_forget_cancel(h, s->to, &s->write.cancelled);
+	conditions_leave(&all->conditions, &s->conditions);
 	all->under_way--;
 	queue_came(s->owner);
 	all->bytes_under_way -= s->total_bytes;
@@ -306,140 +252,6 @@ refuse_submission(struct submission *s, int error, const char *reason)
 
 	server_refuse(s->helper, s->to, error, reason, retry);
 	end_submission(s);
-}
-
-static void
-blame_input(struct submission *s, const char *name)
-{
-	if (input_name_valid(name))
-		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/inputs/%s", name);
-}
-
-/* Descriptor i as the message describes it. */
-static int
-check_descriptor(struct submission *s, size_t i)
-{
-	struct job_input *input = &s->job->inputs[i];
-	struct stat st;
-
-	if (fstat(s->fds[i], &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size != input->size) {
-		s->reason = "an input's descriptor is no file of the announced size";
-		return -EINVAL;
-	}
-	if (input->size > s->max_bytes[i]) {
-		s->reason = "an input is too large";
-		blame_input(s, input->name);
-		return -EFBIG;
-	}
-	if (is_sealed_memory_file(s->fds[i]) == 1)
-		return 0;
-	if (st.st_nlink == 0 && input->size > MEMORY_FILE_MAX)
-		return 0;
-	s->reason = "an input is neither a sealed memory file nor an unlinked file over 1 MiB";
-	return -EINVAL;
-}
-
-static int
-take_inputs(struct submission *s, const struct tool *tool, struct message *m, const char *names[MESSAGE_FDS_MAX])
-{
-	struct job *job = s->job;
-	json_object *array = NULL;
-	size_t n;
-	int r;
-
-	s->reason = "the inputs and their descriptors do not match";
-	if (json_get_array(m->body, "inputs", &array) < 0)
-		return -EINVAL;
-	n = json_object_array_length(array);
-	if (n != m->n_fds || n > MESSAGE_FDS_MAX)
-		return -EINVAL;
-	job->inputs = calloc(n + 1, sizeof *job->inputs);
-	if (!job->inputs)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		json_object *item = json_object_array_get_idx(array, i);
-		const struct input *declared;
-		const char *name;
-
-		if (!json_object_is_type(item, json_type_object) || json_get_string(item, "name", &name) < 0 ||
-		    json_get_uint(item, "size", &job->inputs[i].size) < 0)
-			return -EINVAL;
-		declared = tool_find_input(tool, name);
-		if (!declared || !input_name_valid(name)) {
-			s->reason = "the tool has no such input";
-			blame_input(s, name);
-			return -EINVAL;
-		}
-		job->inputs[i].name = strdup(name);
-		if (!job->inputs[i].name)
-			return -ENOMEM;
-		job->n_inputs = i + 1;
-		names[i] = job->inputs[i].name;
-		s->max_bytes[i] = declared->max_bytes;
-		s->fds[i] = take_fd(m->fds[i]);
-		r = check_descriptor(s, i);
-		if (r < 0)
-			return r;
-		s->total_bytes += job->inputs[i].size;
-	}
-	m->n_fds = 0;
-	s->flush = s->total_bytes > REDO_INPUT_MAX;
-	return 0;
-}
-
-/* Fills in the job from the request; s->reason tells what is wrong with it. */
-static int
-parse_submission(struct submission *s, struct message *m)
-{
-	struct helper *h = s->helper;
-	struct job *job = s->job;
-	const char *service, *owner, *tool_name, *names[MESSAGE_FDS_MAX];
-	json_object *params = NULL;
-	const struct tool *tool;
-	int r;
-
-	s->reason = "service, tool or owner is wrong";
-	if (get_owner(m->body, &service, &owner) < 0 || json_get_string(m->body, "tool", &tool_name) < 0)
-		return -EINVAL;
-	tool = tools_find(h->tools, tool_name);
-	if (!tool) {
-		s->reason = "there is no such tool";
-		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/tool");
-		return -EINVAL;
-	}
-	r = take_inputs(s, tool, m, names);
-	if (r < 0)
-		return r;
-	s->reason = "params or note is no object";
-	if (json_object_object_get_ex(m->body, "params", NULL) && json_get_object(m->body, "params", &params) < 0)
-		return -EINVAL;
-	if (json_object_object_get_ex(m->body, "note", NULL)) {
-		if (json_get_object(m->body, "note", &job->note) < 0)
-			return -EINVAL;
-		json_object_get(job->note);
-	}
-	r = tool_build_argv(tool, params, names, job->n_inputs, &job->argv, &s->refusal);
-	if (r < 0) {
-		s->reason = s->refusal.why;
-		return r;
-	}
-	r = tool_build_env(tool, params, &job->env);
-	if (r < 0)
-		return r;
-	id_new(job->id);
-	job->service = strdup(service);
-	job->tool = strdup(tool_name);
-	job->live = tool->live ? strdup(tool->live) : NULL;
-	job->owner = strdup(owner);
-	job->tool_version = tool->version ? strdup(tool->version) : NULL;
-	memcpy(job->tool_sha256, tool->sha256, sizeof job->tool_sha256);
-	job->accepted_usec = clock_wall();
-	job->limits = tool->limits;
-	job->kill_grace_usec = tool->kill_grace_usec;
-	job->keep_usec = tool->keep_usec;
-	job->twice = tool->twice;
-	return job->service && job->tool && job->owner && !job->live == !tool->live &&
-	    !job->tool_version == !tool->version ? 0 : -ENOMEM;
 }
 
 /* The record, with the inputs in it unless they are flushed beside it. In a thread. */
@@ -476,6 +288,22 @@ encode_record(struct submission *s, const char *text, size_t len)
 	return r;
 }
 
+/* In a thread. 0: it may become a job; -EEXIST also where it is one already. */
+static int
+check_conditions(struct submission *s)
+{
+	int r;
+
+	if (s->once_hash)
+		submission_hash_once(s);
+	r = s->conditions.n_claims > 0 ? conditions_check(s->helper->spool, &s->conditions, s->job, &s->refusal, s->same_id) : 0;
+	s->repeated = r == 1;
+	s->failed_condition = r == -EEXIST || r == -ENOTUNIQ || r == -EDQUOT;
+	if (r == 0 && s->refused.error < 0)
+		r = s->refused.error;
+	return r == 1 ? -EEXIST : r;
+}
+
 /* In a thread: incoming/<id> with everything in it, and the record. */
 static void
 build(struct task *task)
@@ -498,6 +326,10 @@ build(struct task *task)
 	for (size_t i = 0; r >= 0 && i < job->n_inputs; i++)
 		r = incoming_input(in_fd, spool->groups, s->fds[i], s->max_bytes[i], s->flush, &job->inputs[i]);
 	if (r >= 0)
+		r = check_conditions(s);
+	if (r >= 0 && s->shares)
+		r = submission_hash_work(job);
+	if (r >= 0)
 		r = job_format(job, &text, &len);
 	if (r >= 0)
 		r = encode_record(s, text, len);
@@ -506,6 +338,20 @@ build(struct task *task)
 	if (r < 0)
 		incoming_abort(spool, job->id);
 	s->result = r < 0 ? r : 0;
+}
+
+static void
+answer_id(struct submission *s, const char *id)
+{
+	struct jsonw w = jsonw_new();
+	json_object *body = NULL;
+
+	jsonw_string(&w, "id", id);
+	if (s->repeated)
+		jsonw_bool(&w, "repeated", true);
+	(void)jsonw_finish(&w, &body);
+	jsonw_done(&w);
+	server_reply(s->helper, s->to, body);
 }
 
 static void
@@ -589,23 +435,17 @@ published(struct task *task)
 {
 	struct submission *s = task_owner(task, struct submission, task);
 	struct helper *h = s->helper;
-	struct jsonw w;
 	struct live *l;
-	json_object *body = NULL;
 
 	if (s->result < 0) {
 		take_back(s);
 		return;
 	}
 	writer_applied(h->writer, s->write.half);
-	w = jsonw_new();
-	jsonw_string(&w, "id", s->job->id);
-	(void)jsonw_finish(&w, &body);
-	jsonw_done(&w);
-	server_reply(h, s->to, body);
+	answer_id(s, s->job->id);
 	/* Out of memory here: it is accepted and will be found in active/ at the next start. */
 	l = live_add(h, s->job->id, s->job->accepted_usec);
-	if (l && live_set_owner(l, s->job->owner) == 0)
+	if (l && live_learn(l, s->job, false) == 0)
 		live_enqueue(l);
 	else
 		log_error("job %s waits for a restart: no memory", s->job->id);
@@ -639,6 +479,22 @@ built(struct task *task)
 {
 	struct submission *s = task_owner(task, struct submission, task);
 
+	if (s->repeated) {
+		log_info("job %s was asked for again", s->same_id);
+		answer_id(s, s->same_id);
+		end_submission(s);
+		return;
+	}
+	if (s->failed_condition) {
+		server_refuse_member(s->helper, s->to, s->result, s->refusal.why, s->refusal.member);
+		end_submission(s);
+		return;
+	}
+	if (s->refused.error < 0) {
+		server_refuse(s->helper, s->to, s->refused.error, s->refused.reason, s->refused.retry);
+		end_submission(s);
+		return;
+	}
 	if (s->result < 0) {
 		const char *reason = s->result == -ENOSPC || s->result == -EDQUOT ? "the disk is full" :
 		    s->result == -E2BIG ? "the note is too large" : "the inputs could not be taken";
@@ -655,53 +511,38 @@ built(struct task *task)
 	writer_add(s->helper->writer, &s->write);
 }
 
-static int
-check_deadline(struct submission *s, json_object *body)
+/* Its inputs are copied and hashed, whatever becomes of it. */
+static void
+begin_build(struct conditions *c)
 {
-	uint64_t now = clock_mono(), deadline;
+	struct submission *s = task_owner(c, struct submission, conditions);
 
-	if (json_get_uint(body, "deadline", &deadline) < 0)
-		return -EINVAL;
-	if (deadline > now + DEADLINE_MAX_SECONDS * USEC_PER_SEC)
-		deadline = now + DEADLINE_MAX_SECONDS * USEC_PER_SEC;
-	s->write.deadline_mono_usec = deadline;
-	return 0;
+	s->task.work = build;
+	s->task.done = built;
+	offload_run(s->flush ? s->helper->bulk : s->helper->io, &s->task);
 }
 
 void
 submit_request(struct helper *h, struct message *m, struct reply_to to)
 {
 	struct submits *all = h->submits;
-	scoped(free_submission) struct submission *s = calloc(1, sizeof *s);
-	const char *ticket = "", *reason = NULL;
-	unsigned retry = 0;
-	int r = -ENOMEM;
+	scoped(free_submission) struct submission *s = NULL;
+	const char *ticket = "";
+	struct refused not;
+	int r = submission_new(h, m, to, &s);
 
-	if (s) {
-		for (size_t i = 0; i < MESSAGE_FDS_MAX; i++)
-			s->fds[i] = -EBADF;
-		s->helper = h;
-		s->to = to;
-		s->job = job_new();
-		r = s->job ? check_deadline(s, m->body) : -ENOMEM;
-		s->reason = "deadline is missing";
-	}
-	if (r == 0)
-		r = parse_submission(s, m);
 	if (r < 0) {
 		server_refuse_member(h, to, r, s ? s->reason : NULL, s ? s->refusal.member : "");
 		return;
 	}
-	s->owner = live_owner(h, s->job->owner);
-	if (!s->owner) {
-		server_refuse(h, to, -ENOMEM, NULL, 0);
-		return;
-	}
 	(void)json_get_string(m->body, "ticket", &ticket);
 	if (!use_ticket(all, ticket, s->total_bytes) || h->stopped) {
-		r = admit(all, s->job->service, s->owner, s->total_bytes, &reason, &retry);
-		if (r < 0) {
-			server_refuse(h, to, r, reason, retry);
+		not = admit_bytes(all, s->total_bytes);
+		if (not.error == 0)
+			s->refused = not = admit_job(all, s->job->service, s->owner);
+		/* One that is there already needs no room: whether it is will be known when its inputs are. */
+		if (not.error < 0 && !(s->refused.error < 0 && s->job->once[0])) {
+			server_refuse(h, to, not.error, not.reason, not.retry);
 			return;
 		}
 	}
@@ -709,8 +550,6 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 	queue_coming(s->owner);
 	all->bytes_under_way += s->total_bytes;
 	server_cancel_on_close(h, to, &s->write.cancelled);
-	s->task.work = build;
-	s->task.done = built;
-	offload_run(s->flush ? h->bulk : h->io, &s->task);
-	(void)take_ptr(s);
+	s->conditions.go = begin_build;
+	conditions_enter(&all->conditions, &take_ptr(s)->conditions);
 }

@@ -271,6 +271,21 @@ inputs_format(const struct submission *s)
 	return array;
 }
 
+static void
+add_conditions(struct jsonw *w, const struct submission *s)
+{
+	if (s->once)
+		jsonw_string(w, "once", s->once);
+	if (s->key)
+		jsonw_string(w, "key", s->key);
+	if (s->serial)
+		jsonw_string(w, "serial", s->serial);
+	if (s->kept_owner > 0)
+		jsonw_int(w, "kept_owner", (int64_t)s->kept_owner);
+	if (s->kept_service > 0)
+		jsonw_int(w, "kept_service", (int64_t)s->kept_service);
+}
+
 int
 client_submit(struct client *c, const struct submission *s, char ret_id[ID_SIZE])
 {
@@ -280,6 +295,7 @@ client_submit(struct client *c, const struct submission *s, char ret_id[ID_SIZE]
 	uint64_t deadline = s->deadline_mono_usec ? s->deadline_mono_usec : clock_mono() + 10 * USEC_PER_SEC;
 	int fds[MESSAGE_FDS_MAX];
 	const char *id;
+	bool repeated = false;
 	int r;
 
 	if (s->n_inputs > MESSAGE_FDS_MAX)
@@ -293,6 +309,7 @@ client_submit(struct client *c, const struct submission *s, char ret_id[ID_SIZE]
 	if (s->ticket && s->ticket[0])
 		jsonw_string(&w, "ticket", s->ticket);
 	jsonw_int(&w, "deadline", (int64_t)deadline);
+	add_conditions(&w, s);
 	if (s->params)
 		jsonw_add(&w, "params", json_object_get(s->params));
 	if (s->note)
@@ -306,7 +323,7 @@ client_submit(struct client *c, const struct submission *s, char ret_id[ID_SIZE]
 	if (json_get_string(answer, "id", &id) < 0 || !id_valid(id))
 		return -EPROTO;
 	memcpy(ret_id, id, ID_SIZE);
-	return 0;
+	return json_get_bool(answer, "repeated", &repeated) == 0 && repeated;
 }
 
 int

@@ -24,7 +24,7 @@ static inline void free_client(struct client **c) { *c = client_free(*c); }
  * helper's own words for the last refusal; "" if none. Valid until the next call. */
 unsigned client_retry_after(const struct client *c);
 const char *client_reason(const struct client *c);
-/* Which member of a submission was at fault at the last refusal with -EINVAL or -EFBIG: a JSON pointer ("/tool", "/parameters/gen",
+/* Which member of a submission was at fault at the last refusal with -EINVAL, -EFBIG or -EDQUOT: a JSON pointer ("/tool", "/parameters/gen",
  * "/inputs/problem.txt"); "": none. Valid until the next call. */
 const char *client_member(const struct client *c);
 
@@ -44,13 +44,19 @@ struct submission {
 	const char *tool;
 	const char *owner;
 	const char *ticket;	/* "" or NULL: none */
+	const char *once;	/* Idempotency-Key; NULL: none */
+	/* Conditions of its acceptance (helper/condition.h) and its serial group; NULL, 0: none. */
+	const char *key;
+	const char *serial;
+	uint64_t kept_owner, kept_service;
 	json_object *params;	/* name -> string or number; borrowed; NULL: none */
 	json_object *note;	/* borrowed; NULL: none */
 	const struct submit_input *inputs;
 	size_t n_inputs;
 	uint64_t deadline_mono_usec;	/* dropped unless its record was appended by then; 0: 10 s from now */
 };
-/* 0: accepted, which means durable. -EINVAL: unknown tool, parameter, input, a value out of range, a descriptor that is not as
+/* 0: accepted, which means durable; 1: it had been, under the same Idempotency-Key. -ENOTUNIQ: that key stands for another submission;
+ * -EEXIST: the name `key` is another job's; -EDQUOT with the member "/kept_owner" or "/kept_service": too many are kept. -EINVAL: unknown tool, parameter, input, a value out of range, a descriptor that is not as
  * described; -EFBIG: an input over its limit; -EAGAIN, -EDQUOT, -ENOSPC, -ESHUTDOWN as client_may; -ETIMEDOUT. */
 int client_submit(struct client *c, const struct submission *s, char ret_id[ID_SIZE]);
 

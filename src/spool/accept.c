@@ -180,9 +180,17 @@ accept_publish(const struct spool *s, const struct job *job)
 	r = exists_at(s->jobs_fd, path);
 	if (r == 0)
 		r = spool_mark_active(s, job->id);
-	if (r < 0)
-		return r;
-	return index_add(s, job->owner, job->accepted_usec, job->id);
+	if (r >= 0)
+		r = index_add(s, job->owner, job->accepted_usec, job->id);
+	if (r >= 0 && job->key)
+		r = index_key_set(s, job->service, job->key, job->id);
+	if (r >= 0 && job->once[0]) {
+		char name[ONCE_NAME_SIZE];
+
+		once_name(job->once, name);
+		r = index_key_set(s, job->service, name, job->id);
+	}
+	return r < 0 ? r : 0;
 }
 
 /* Into trash/; under another name where an earlier deletion of the same one still lies there. */
@@ -224,7 +232,17 @@ forget_names(const struct spool *s, const char *id)
 
 	if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT)
 		return 0;
-	return r < 0 ? r : index_remove(s, job->owner, job->accepted_usec, id);
+	if (r >= 0)
+		r = index_remove(s, job->owner, job->accepted_usec, id);
+	if (r >= 0 && job->key)
+		r = index_key_remove(s, job->service, job->key, id);
+	if (r >= 0 && job->once[0]) {
+		char name[ONCE_NAME_SIZE];
+
+		once_name(job->once, name);
+		r = index_key_remove(s, job->service, name, id);
+	}
+	return r < 0 ? r : 0;
 }
 
 int

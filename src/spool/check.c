@@ -374,6 +374,19 @@ visit_name(const char *owner, uint64_t accepted_usec, const char *id, void *ctx)
 	return look_at(ctx, check_name, id, owner, accepted_usec);
 }
 
+/* Whether a job's record has the key of "<service>/<key>". */
+static bool
+key_is_of(const char *text, const struct job *job)
+{
+	scoped(free_ptr) char *key = NULL;
+	char name[ONCE_NAME_SIZE];
+
+	if (name_decode(strchr(text, '/') + 1, &key) < 0)
+		return false;
+	once_name(job->once, name);
+	return (job->key && strcmp(job->key, key) == 0) || (job->once[0] && strcmp(name, key) == 0);
+}
+
 /* text: <service>/<key> as they lie in index/key/. */
 static int
 check_key(struct check *c, const struct suspect *s)
@@ -396,10 +409,15 @@ check_key(struct check *c, const struct suspect *s)
 	if (fd >= 0) {
 		scoped(free_ptr) char *name = strndup(s->text, strcspn(s->text, "/"));
 
-		if (!name || name_decode(name, &service) < 0 || job_load(fd, &job) < 0)
-			return 0;
+		if (!name || name_decode(name, &service) < 0 || job_load(fd, &job) < 0 || strcmp(job->id, id) != 0)
+			return 0;	/* told elsewhere */
 		if (strcmp(service, job->service) != 0)
 			check_found(c, CHECK_BROKEN, 0, "index: the key %s is of another service than its job %s", s->text, id);
+		if (strcmp(service, job->service) != 0 || key_is_of(s->text, job))
+			return 0;
+		if (check_may_repair(c))
+			repaired = unlink_at(c->s->index_fd, path) < 0 ? -EIO : 1;
+		check_found(c, CHECK_STALE, repaired, "index: the key %s is none of its job %s", s->text, id);
 		return 0;
 	}
 	if (fd != -ENOENT || (id_valid(id) && check_note(c, id) == NOTE_ACCEPT))

@@ -166,6 +166,23 @@ load_all(struct view *v)
 	return 0;
 }
 
+/* A key leads to its job; one that is not `alone` may have gone on to a later job. */
+static int
+check_own_key(struct view *v, const char *key, bool alone)
+{
+	char other[ID_SIZE];
+	int r = index_key_get(v->c->s, v->job->service, key, other), repaired = 0;
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && (!alone || strcmp(other, v->id) == 0))
+		return 0;
+	if (check_may_repair(v->c))
+		repaired = index_key_set(v->c->s, v->job->service, key, v->id) < 0 ? -EIO : 1;
+	check_found(v->c, v->level, repaired, "job %s: its key leads to %s", v->id, r == 0 ? other : "nothing");
+	return 0;
+}
+
 /* One place, the names that belong to it, and no others. */
 static int
 check_marks(struct view *v)
@@ -203,6 +220,14 @@ check_marks(struct view *v)
 		if (check_may_repair(c) && repaired == 0)
 			repaired = 1;
 		check_found(c, v->level, repaired, "job %s: its owner's index has no name for it", v->id);
+	}
+	if (r >= 0 && v->job->key)
+		r = check_own_key(v, v->job->key, true);
+	if (r >= 0 && v->job->once[0]) {
+		char name[ONCE_NAME_SIZE];
+
+		once_name(v->job->once, name);
+		r = check_own_key(v, name, false);
 	}
 	return r < 0 ? r : 0;
 }
@@ -278,7 +303,7 @@ check_attempts(struct view *v)
 		    v->run.attempt, v->want.attempt);
 	if (v->have_result != 1)
 		return;
-	if (res->attempt == 0 ? !never_ran : res->attempt != v->want.attempt)
+	if (res->attempt == 0 ? !never_ran && !res->shared : res->attempt != v->want.attempt)
 		check_found(v->c, CHECK_BROKEN, 0, "job %s: the verdict \"%s\" is of attempt %u, %u was wanted", v->id,
 		    verdict_name(res->verdict), res->attempt, v->want.attempt);
 }

@@ -253,6 +253,55 @@ index_page(const struct spool *s, const char *owner, struct index_entry before, 
 	return found > INT32_MAX ? -EOVERFLOW : (int)found;
 }
 
+struct count {
+	const struct spool *s;
+	int n, most;
+};
+
+static int
+count_entry(int dir_fd, const char *name, void *ctx)
+{
+	struct count *c = ctx;
+	struct index_entry e;
+	int r;
+
+	(void)dir_fd;
+	if (!entry_parse(name, &e))
+		return 0;
+	r = job_exists(c->s, e.id);
+	if (r > 0)
+		c->n++;
+	return r < 0 ? r : c->n >= c->most ? -ECANCELED : 0;
+}
+
+static int
+count_owner(int dir_fd, const char *name, void *ctx)
+{
+	scoped(close_fd) int fd = open_dir_at(dir_fd, name);
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+	return each_name(fd, count_entry, ctx);
+}
+
+int
+index_count(const struct spool *s, const char *owner, size_t most)
+{
+	struct count c = { s, 0, most > INT32_MAX ? INT32_MAX : (int)most };
+	scoped(close_fd) int fd = -EBADF;
+	char path[PATH_SIZE];
+	bool all = !strchr(owner, ':');
+	int r = all ? name_encode(owner, path) : owner_path(owner, path);
+
+	if (r < 0)
+		return r;
+	fd = open_dir_beneath(s->index_fd, path);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	r = c.most == 0 ? 0 : each_name(fd, all ? count_owner : count_entry, &c);
+	return r < 0 && r != -ECANCELED ? r : c.n;
+}
+
 struct each {
 	int (*f)(const char *owner, uint64_t accepted_usec, const char *id, void *ctx);
 	void *ctx;
@@ -355,48 +404,41 @@ key_read(const struct spool *s, const char *path, char ret_id[ID_SIZE])
 }
 
 int
-index_key_add(const struct spool *s, const char *service, const char *key, const char *id)
+index_key_set(const struct spool *s, const char *service, const char *key, const char *id)
 {
-	char path[PATH_SIZE], other[ID_SIZE];
+	char path[PATH_SIZE];
 	int r = id_valid(id) ? key_path(service, key, path) : -EINVAL;
 
 	if (r < 0)
 		return r;
 	for (;;) {
+		char other[ID_SIZE];
+
 		if (symlinkat(id, s->index_fd, path) == 0)
 			return 0;
-		if (errno == ENOENT) {
-			r = make_parents(s, path);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (errno != EEXIST)
-			return -errno;
-		r = key_read(s, path, other);
-		if (r < 0 && r != -ENOENT)
+		r = errno == ENOENT ? make_parents(s, path) : errno == EEXIST ? 0 : -errno;
+		if (r < 0)
 			return r;
-		if (r >= 0) {
-			if (strcmp(other, id) == 0)
-				return 0;
-			r = job_exists(s, other);
-			if (r != 0)
-				return r < 0 ? r : -EEXIST;
-		}
-		/* Nobody's: its job is gone. There is one writer, so nobody takes it in between. */
-		r = unlink_at(s->index_fd, path);
+		if (key_read(s, path, other) == 0 && strcmp(other, id) == 0)
+			return 0;
+		r = unlink_at(s->index_fd, path);	/* there is one writer: nobody takes it in between */
 		if (r < 0)
 			return r;
 	}
 }
 
 int
-index_key_remove(const struct spool *s, const char *service, const char *key)
+index_key_remove(const struct spool *s, const char *service, const char *key, const char *id)
 {
-	char path[PATH_SIZE];
+	char path[PATH_SIZE], other[ID_SIZE];
 	int r = key_path(service, key, path);
 
-	return r < 0 ? r : unlink_at(s->index_fd, path);
+	if (r < 0)
+		return r;
+	r = key_read(s, path, other);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return strcmp(other, id) == 0 ? unlink_at(s->index_fd, path) : 0;
 }
 
 int

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,8 @@ job_free(struct job *job)
 	free(job->tool);
 	free(job->live);
 	free(job->owner);
+	free(job->key);
+	free(job->serial);
 	json_object_put(job->note);
 	free(job);
 	return NULL;
@@ -73,6 +76,33 @@ input_name_valid(const char *name)
 	size_t len = strspn(name, allowed);
 
 	return len >= 1 && len <= NAME_MAX_BYTES && name[len] == '\0' && name[0] != '.' && name[0] != '-';
+}
+
+#define ONCE_PREFIX "once:"
+
+int
+once_hash(const char *owner, const char *key, char ret_once[SHA256_HEX_SIZE])
+{
+	scoped(free_sha256) struct sha256 *hash = sha256_new();
+
+	if (!hash)
+		return -ENOMEM;
+	sha256_add(hash, owner, strlen(owner) + 1);
+	sha256_add(hash, key, strlen(key));
+	sha256_finish(hash, ret_once);
+	return 0;
+}
+
+void
+once_name(const char once[SHA256_HEX_SIZE], char ret_name[ONCE_NAME_SIZE])
+{
+	(void)snprintf(ret_name, ONCE_NAME_SIZE, ONCE_PREFIX "%s", once);
+}
+
+bool
+key_is_once(const char *key)
+{
+	return strncmp(key, ONCE_PREFIX, strlen(ONCE_PREFIX)) == 0;
 }
 
 static bool
@@ -89,6 +119,12 @@ word_valid(const char *text, size_t max)
 	return len >= 1 && len <= max;
 }
 
+static bool
+sha256_valid_or_none(const char *text)
+{
+	return !text[0] || sha256_hex_valid(text);
+}
+
 /* What both job_format and job_parse insist on, so that whatever was written can be read. */
 static bool
 job_valid(const struct job *job)
@@ -101,8 +137,10 @@ job_valid(const struct job *job)
 	for (char **e = job->env; e && *e; e++)
 		if (!strchr(*e, '=') || **e == '=')
 			return false;
-	if ((job->tool_sha256[0] && !sha256_hex_valid(job->tool_sha256)) ||
-	    (job->program_sha256[0] && !sha256_hex_valid(job->program_sha256)))
+	if (!sha256_valid_or_none(job->tool_sha256) || !sha256_valid_or_none(job->program_sha256) ||
+	    !sha256_valid_or_none(job->once) || !sha256_valid_or_none(job->once_sha256) || !sha256_valid_or_none(job->work))
+		return false;
+	if ((job->key && !word_valid(job->key, JOB_KEY_MAX)) || (job->serial && !word_valid(job->serial, JOB_SERIAL_MAX)))
 		return false;
 	for (size_t i = 0; i < job->n_inputs; i++) {
 		const struct job_input *in = &job->inputs[i];
@@ -226,6 +264,16 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 	jsonw_uint(&w, "kill_grace_usec", job->kill_grace_usec);
 	jsonw_uint(&w, "keep_usec", job->keep_usec);
 	jsonw_bool(&w, "twice", job->twice);
+	if (job->key)
+		jsonw_string(&w, "key", job->key);
+	if (job->serial)
+		jsonw_string(&w, "serial", job->serial);
+	if (job->once[0]) {
+		jsonw_string(&w, "once", job->once);
+		jsonw_string(&w, "once_sha256", job->once_sha256);
+	}
+	if (job->work[0])
+		jsonw_string(&w, "work", job->work);
 	if (job->note)
 		jsonw_add(&w, "note", json_object_get(job->note));
 	r = jsonw_text(&w, &text, &len);
@@ -304,20 +352,27 @@ inputs_parse(json_object *obj, struct job *job)
 	return 0;
 }
 
-/* What a record of an earlier version does not have. */
+/* What a record may lack: one of an earlier version, or a job that has no such thing. */
 static int
 optional_members(json_object *obj, struct job *job)
 {
+	const struct { const char *name; char **to; } texts[] = {
+		{ "tool_version", &job->tool_version }, { "live", &job->live }, { "key", &job->key }, { "serial", &job->serial },
+	};
+	const struct { const char *name; char *to; } hashes[] = {
+		{ "tool_sha256", job->tool_sha256 }, { "program_sha256", job->program_sha256 }, { "once", job->once },
+		{ "once_sha256", job->once_sha256 }, { "work", job->work },
+	};
 	int r = 0;
 
 	if (json_object_object_get_ex(obj, "env", NULL))
 		r = strings_parse(obj, "env", &job->env);
-	if (r >= 0 && json_object_object_get_ex(obj, "tool_version", NULL))
-		r = json_dup_string(obj, "tool_version", &job->tool_version);
-	if (r >= 0 && json_object_object_get_ex(obj, "tool_sha256", NULL))
-		r = json_copy_string(obj, "tool_sha256", job->tool_sha256, sizeof job->tool_sha256);
-	if (r >= 0 && json_object_object_get_ex(obj, "program_sha256", NULL))
-		r = json_copy_string(obj, "program_sha256", job->program_sha256, sizeof job->program_sha256);
+	for (size_t i = 0; r >= 0 && i < sizeof texts / sizeof *texts; i++)
+		if (json_object_object_get_ex(obj, texts[i].name, NULL))
+			r = json_dup_string(obj, texts[i].name, texts[i].to);
+	for (size_t i = 0; r >= 0 && i < sizeof hashes / sizeof *hashes; i++)
+		if (json_object_object_get_ex(obj, hashes[i].name, NULL))
+			r = json_copy_string(obj, hashes[i].name, hashes[i].to, SHA256_HEX_SIZE);
 	return r;
 }
 
@@ -351,8 +406,6 @@ job_members(json_object *obj, struct job *job)
 		r = json_get_uint(obj, "keep_usec", &job->keep_usec);
 	if (r >= 0)
 		r = json_get_bool(obj, "twice", &job->twice);
-	if (r >= 0 && json_object_object_get_ex(obj, "live", NULL))
-		r = json_dup_string(obj, "live", &job->live);
 	if (r < 0)
 		return r;
 	if (json_object_object_get_ex(obj, "note", &note))

@@ -49,8 +49,14 @@ struct job {
 	uint64_t kill_grace_usec;
 	uint64_t keep_usec;	/* forgotten this long after its end; 0: never by age */
 	bool twice;	/* the tool may run twice */
+	char *key;	/* the service's own name for it, new when it was accepted; NULL: none */
+	char *serial;	/* the group of which one job runs at a time; NULL: none */
+	char once[SHA256_HEX_SIZE];	/* of its owner and Idempotency-Key; "": none */
+	char once_sha256[SHA256_HEX_SIZE];	/* of what was submitted under it */
+	char work[SHA256_HEX_SIZE];	/* jobs of which this is equal do the same; "": not said */
 	json_object *note;	/* the service's own members; NULL: none */
 };
+enum { JOB_KEY_MAX = 80, JOB_SERIAL_MAX = 255 };	/* bytes of a key, as a name of index/key/ still when encoded; of a group */
 
 struct job *job_new(void);	/* NULL: no memory */
 struct job *job_free(struct job *job);	/* accepts NULL, always returns NULL */
@@ -66,6 +72,13 @@ int job_load(int job_fd, struct job **ret);
 
 /* Whether name may be an input's or a live file's name: 1 to 100 bytes of A-Z a-z 0-9 . _ - , not starting with '.' or '-'. */
 bool input_name_valid(const char *name);
+
+/* What is kept of an Idempotency-Key: a hash of it and its owner, for whoever knows it gets the job. -ENOMEM. */
+int once_hash(const char *owner, const char *key, char ret_once[SHA256_HEX_SIZE]);
+/* The name below which index/key/<service>/ has the job of an Idempotency-Key; no service's own key looks like it. */
+enum { ONCE_NAME_SIZE = 5 + SHA256_HEX_SIZE };
+void once_name(const char once[SHA256_HEX_SIZE], char ret_name[ONCE_NAME_SIZE]);
+bool key_is_once(const char *key);
 
 /* limits as a JSON object, all members, names as in the struct; shared with the plan of a run. */
 int limits_format(const struct limits *l, json_object **ret);

@@ -18,5 +18,6 @@ libspool_a_SOURCES = \
 	src/spool/redo_record.c \
 	src/spool/replay.c \
 	src/spool/result.c \
+	src/spool/share.c src/spool/share.h \
 	src/spool/spool_internal.h
 SPOOL_LIBS = libspool.a $(BASIC_LIBS)

@@ -99,6 +99,8 @@ result_format(const struct job_result *r, char **ret_text, size_t *ret_len)
 	jsonw_string(&w, "verdict", verdict_name(r->verdict));
 	jsonw_int(&w, "exit_code", r->exit_code);
 	jsonw_int(&w, "signal", r->signal);
+	if (r->shared)
+		jsonw_bool(&w, "shared", true);
 	add_text(&w, "by", r->by, sizeof r->by);
 	add_text(&w, "message", r->message, sizeof r->message);
 	for (size_t i = 0; i < N_COUNTS; i++) {
@@ -148,6 +150,8 @@ result_parse(const char *text, size_t len, struct job_result *ret)
 		r = get_int(obj, "exit_code", &res.exit_code);
 	if (r >= 0)
 		r = get_int(obj, "signal", &res.signal);
+	if (r >= 0 && json_object_object_get_ex(obj, "shared", NULL))
+		r = json_get_bool(obj, "shared", &res.shared);
 	if (r >= 0)
 		r = json_copy_string(obj, "by", res.by, sizeof res.by);
 	if (r >= 0)

@@ -16,7 +16,7 @@ command =
 	cat
 	{nothing}
 secrets = yes
-serial = group
+volumes = x
 [parameter p]
 type = integer
 default = x
@@ -78,7 +78,7 @@ def test_every_fault_is_told_with_its_line(command, tmp_path):
     path = tmp_path / "bad.tool"
     path.write_text(BAD)
     faults = [(4, "command: {nothing} is neither a parameter nor an input"), (5, '[tool] has no key "secrets"'),
-              (6, "serial is not served by this version"), (9, "parameter p: its default is refused: it is no value of this type")]
+              (6, "volumes is not served by this version"), (9, "parameter p: its default is refused: it is no value of this type")]
     status, out = command("check", str(path))
     assert status == 78
     assert sorted(out.splitlines()) == sorted(f"{path}:{line}: {detail}" for line, detail in faults)

@@ -93,6 +93,9 @@ setup(void **state)
 	queued = help_job('a', owner, inputs);
 	running = help_job('b', owner, inputs);
 	finished = help_job('c', "stamina:ip:192.0.2.7", inputs);
+	queued->key = strdup("name");
+	sha256_hex("once", 4, queued->once);
+	sha256_hex("what", 4, queued->once_sha256);
 	help_accept(sc->f, queued, inputs);
 	help_accept(sc->f, running, inputs);
 	help_accept(sc->f, finished, inputs);
@@ -105,7 +108,6 @@ setup(void **state)
 	sc->running_lock = job_lock(job_fd);
 	assert_true(sc->running_lock >= 0);
 	finish(sc, finished_id, &sc->result);
-	assert_int_equal(index_key_add(sc->f->s, "v1", "name", queued_id), 0);
 	*state = sc;
 	return 0;
 }
@@ -235,8 +237,11 @@ static void stray_root(struct scene *sc) { help_write(sc->f->s->root_fd, "notes"
 static void temporary_root(struct scene *sc) { help_write(sc->f->s->root_fd, ".redo.new", ""); }
 static void stray_xx(struct scene *sc) { assert_int_equal(mkdirat(sc->f->s->jobs_fd, "abc", 0700), 0); }
 static void stray_job(struct scene *sc) { help_write(sc->f->s->jobs_fd, "aa/x", ""); }
-static void stray_key(struct scene *sc) { assert_int_equal(index_key_add(sc->f->s, "v1", "k", no_id), 0); }
-static void foreign_key(struct scene *sc) { assert_int_equal(index_key_add(sc->f->s, "mip", "1", queued_id), 0); }
+static void stray_key(struct scene *sc) { assert_int_equal(index_key_set(sc->f->s, "v1", "k", no_id), 0); }
+static void foreign_key(struct scene *sc) { assert_int_equal(index_key_set(sc->f->s, "mip", "1", queued_id), 0); }
+static void others_key(struct scene *sc) { assert_int_equal(index_key_set(sc->f->s, "v1", "other", queued_id), 0); }
+static void missing_key(struct scene *sc) { assert_int_equal(index_key_remove(sc->f->s, "v1", "name", queued_id), 0); }
+static void taken_key(struct scene *sc) { assert_int_equal(index_key_set(sc->f->s, "v1", "name", running_id), 0); }
 static void torn_journal(struct scene *sc) { help_write(sc->f->s->root_fd, "redo", "x"); }
 
 static void
@@ -392,6 +397,7 @@ static const struct fault faults[] = {
 	FAULT(early_pending, 1, 0, false), FAULT(finished_active, 0, 1, true), FAULT(lost_active, 1, 0, true),
 	FAULT(stray_root, 0, 1, false), FAULT(temporary_root, 0, 1, true), FAULT(stray_xx, 1, 0, false),
 	FAULT(stray_job, 1, 0, false), FAULT(stray_key, 0, 1, true), FAULT(foreign_key, 1, 0, false),
+	FAULT(others_key, 0, 1, true), FAULT(missing_key, 1, 0, true), FAULT(taken_key, 1, 1, true),
 	FAULT(torn_journal, 1, 0, false), FAULT(linked_output, 1, 0, false), FAULT(folder_for_a_file, 1, 0, false),
 	FAULT(in_two_places, 1, 1, false), FAULT(in_the_wrong_folder, 1, 0, false), FAULT(anothers_record, 1, 0, false),
 	FAULT(missing_index, 1, 0, true), FAULT(stray_index, 0, 1, true), FAULT(foreign_index, 1, 0, true),

@@ -183,7 +183,7 @@ test_index_each_gives_all_but_keys(void **state)
 		numbered(i, id);
 		assert_int_equal(index_add(f->s, i % 2 ? "v1:token:a/b" : "mip:user:ann", i, id), 0);
 	}
-	assert_int_equal(index_key_add(f->s, "mip", "1", id), 0);
+	assert_int_equal(index_key_set(f->s, "mip", "1", id), 0);
 	help_write(f->s->index_fd, "stray", "");
 	help_write(f->s->index_fd, "v1/stray", "");
 	help_write(f->s->index_fd, "v1/token%3Aa%2Fb/stray", "");
@@ -208,17 +208,21 @@ test_index_key_belongs_to_one_job(void **state)
 	make_job_folder(f, a);
 	make_job_folder(f, b);
 	assert_int_equal(index_key_get(f->s, "mip", "run/1", got), -ENOENT);
-	assert_int_equal(index_key_add(f->s, "mip", "run/1", a), 0);
-	assert_int_equal(index_key_add(f->s, "mip", "run/1", a), 0);
-	assert_int_equal(index_key_add(f->s, "mip", "run/1", b), -EEXIST);
-	assert_int_equal(index_key_add(f->s, "stan", "run/1", b), 0);
+	assert_int_equal(index_key_set(f->s, "mip", "run/1", a), 0);
+	assert_int_equal(index_key_set(f->s, "mip", "run/1", a), 0);
+	assert_int_equal(index_key_set(f->s, "stan", "run/1", b), 0);
 	assert_int_equal(index_key_get(f->s, "mip", "run/1", got), 0);
 	assert_string_equal(got, a);
-	assert_int_equal(index_key_remove(f->s, "mip", "run/1"), 0);
-	assert_int_equal(index_key_remove(f->s, "mip", "run/1"), 0);
-	assert_int_equal(index_key_add(f->s, "mip", "run/1", b), 0);
+	/* Another's removal leaves it, and a later job takes it over. */
+	assert_int_equal(index_key_remove(f->s, "mip", "run/1", b), 0);
+	assert_int_equal(index_key_get(f->s, "mip", "run/1", got), 0);
+	assert_int_equal(index_key_set(f->s, "mip", "run/1", b), 0);
+	assert_int_equal(index_key_remove(f->s, "mip", "run/1", a), 0);
 	assert_int_equal(index_key_get(f->s, "mip", "run/1", got), 0);
 	assert_string_equal(got, b);
+	assert_int_equal(index_key_remove(f->s, "mip", "run/1", b), 0);
+	assert_int_equal(index_key_remove(f->s, "mip", "run/1", b), 0);
+	assert_int_equal(index_key_get(f->s, "mip", "run/1", got), -ENOENT);
 }
 
 static void
@@ -231,18 +235,42 @@ test_index_key_without_a_job_is_free(void **state)
 	numbered(2, b);
 	make_job_folder(f, a);
 	make_job_folder(f, b);
-	assert_int_equal(index_key_add(f->s, "mip", "1", a), 0);
+	assert_int_equal(index_key_set(f->s, "mip", "1", a), 0);
 	remove_job_folder(f, a);
 	assert_int_equal(index_key_get(f->s, "mip", "1", got), -ENOENT);
-	assert_int_equal(index_key_add(f->s, "mip", "1", b), 0);
+	assert_int_equal(index_key_set(f->s, "mip", "1", b), 0);
 	assert_int_equal(index_key_get(f->s, "mip", "1", got), 0);
 	assert_string_equal(got, b);
 	/* What is no link of ours is nobody's either. */
 	assert_int_equal(symlinkat("/etc/passwd", f->s->index_fd, "key/mip/2"), 0);
 	assert_int_equal(index_key_get(f->s, "mip", "2", got), -ENOENT);
-	assert_int_equal(index_key_add(f->s, "mip", "2", b), 0);
+	assert_int_equal(index_key_set(f->s, "mip", "2", b), 0);
 	assert_int_equal(index_key_get(f->s, "mip", "2", got), 0);
-	assert_int_equal(index_key_add(f->s, "mip", "", b), -EINVAL);
+	assert_int_equal(index_key_set(f->s, "mip", "", b), -EINVAL);
+}
+
+static void
+test_index_count_is_of_jobs_that_exist(void **state)
+{
+	const struct fixture *f = *state;
+	char id[ID_SIZE];
+
+	assert_int_equal(index_count(f->s, "stamina:ip:192.0.2.7", 5), 0);
+	assert_int_equal(index_count(f->s, "stamina", 5), 0);
+	for (unsigned i = 1; i <= 6; i++) {
+		numbered(i, id);
+		assert_int_equal(index_add(f->s, i <= 4 ? "stamina:ip:192.0.2.7" : "stamina:ip:192.0.2.8", i, id), 0);
+		if (i > 1)
+			make_job_folder(f, id);
+	}
+	assert_int_equal(index_count(f->s, "stamina:ip:192.0.2.7", 100), 3);
+	assert_int_equal(index_count(f->s, "stamina:ip:192.0.2.7", 2), 2);
+	assert_int_equal(index_count(f->s, "stamina:ip:192.0.2.7", 0), 0);
+	assert_int_equal(index_count(f->s, "stamina:ip:192.0.2.9", 100), 0);
+	assert_int_equal(index_count(f->s, "stamina", 100), 5);
+	assert_int_equal(index_count(f->s, "stamina", 4), 4);
+	assert_int_equal(index_count(f->s, "v1", 4), 0);
+	assert_int_equal(index_count(f->s, "", 4), -EINVAL);
 }
 
 int
@@ -258,6 +286,7 @@ main(void)
 		IN_SPOOL(test_index_each_gives_all_but_keys),
 		IN_SPOOL(test_index_key_belongs_to_one_job),
 		IN_SPOOL(test_index_key_without_a_job_is_free),
+		IN_SPOOL(test_index_count_is_of_jobs_that_exist),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
