@@ -16,23 +16,24 @@
 #include "cli/input.h"
 #include "cli/value.h"
 
-enum { PARAMETER_MAX = 1024 * 1024, URL_MAX = 4096, SENTENCE_MAX = 64 * 1024 };
+enum { PARAMETER_MAX = 1024 * 1024, URL_MAX = 4096, SENTENCE_MAX = 64 * 1024, ONCE_MAX = 255 };
 
 static const char submit_usage[] =
     "usage: spoolgate submit TOOL [-p NAME=VALUE]... [-P NAME=FILE]... [-i INPUT=FILE]... [--name NAME]\n"
-    "                             [--wait] [--follow]\n"
+    "                             [--idempotency-key KEY] [--wait] [--follow]\n"
     "Submits a job and prints its id.\n\n"
     "  -p NAME=VALUE       a parameter of the tool\n"
     "  -P NAME=FILE        a parameter whose value is the text of a file, without the newline at its end; for secrets\n"
     "  -i INPUT=FILE       an input file of the tool\n"
     "  --name NAME         a name for the job, for people\n"
+    "  --idempotency-key KEY  the same submission under the same key is the same job, for a day\n"
     "  --wait              wait for its end; exit status 3 where it has not passed\n"
     "  --follow            print its log while it runs, then as --wait\n"
     "A FILE `-` is standard input, once.\n";
 
 /* What the command line asks for. */
 struct wish {
-	const char *tool, *name;
+	const char *tool, *name, *once;
 	char **words;	/* "p", "P" or "i" before NAME=WHAT, in their order */
 	size_t n;
 	bool wait, follow;
@@ -196,15 +197,19 @@ add_words(struct session *s, const struct wish *wish, json_object *tool, struct 
 	return r;
 }
 
-/* The submission itself, which is not made twice: what may have arrived is not sent again. */
+/* The submission itself. Sent again it is the same job, by its key. */
 static int
-post_job(struct session *s, json_object *submission, json_object **ret_job)
+post_job(struct session *s, const char *once, json_object *submission, json_object **ret_job)
 {
 	scoped(http_answer_done) struct http_answer a = { 0 };
 	scoped(free_ptr) char *body = NULL;
-	struct http_request q = { .method = "POST", .url = "/v1/jobs", .body_fd = -EBADF, .repeat = HTTP_ONCE,
-		.headers = (const char *const[]){ "Content-Type: application/json", NULL } };
+	char key[32 + ONCE_MAX], own[ID_SIZE];
+	struct http_request q = { .method = "POST", .url = "/v1/jobs", .body_fd = -EBADF, .repeat = HTTP_REPEAT,
+		.headers = (const char *const[]){ "Content-Type: application/json", key, NULL } };
 	int r = json_format(submission, &body, &q.body_len);
+
+	id_new(own);
+	(void)snprintf(key, sizeof key, "Idempotency-Key: %s", once ? once : own);
 
 	if (r < 0)
 		return session_broken(s, r);
@@ -249,7 +254,7 @@ submit(struct session *s, const struct wish *wish, json_object **ret_job)
 	r = parameters.err < 0 ? parameters.err : inputs.err < 0 ? inputs.err : jsonw_finish(&w, &submission);
 	if (r < 0)
 		return session_broken(s, r);
-	r = post_job(s, submission, ret_job);
+	r = post_job(s, wish->once, submission, ret_job);
 	if (r != EXIT_SUCCESS && r != EXIT_CONNECTION && r != EXIT_TIMEOUT)
 		input_forget(s, inputs.obj);
 	return r;
@@ -269,11 +274,20 @@ see_it_through(struct session *s, const struct wish *wish, const char *id)
 	return r == EXIT_SUCCESS ? follow_tell_end(s, job) : r;
 }
 
+static bool
+visible_ascii(const char *text)
+{
+	for (; *text; text++)
+		if (*text < 0x21 || *text > 0x7e)
+			return false;
+	return true;
+}
+
 int
 command_submit(int argc, char *argv[])
 {
 	static const struct option options[] = {
-		{ "name", required_argument, NULL, 'n' }, { "wait", no_argument, NULL, 'w' }, { "follow", no_argument, NULL, 'f' },
+		{ "name", required_argument, NULL, 'n' }, { "idempotency-key", required_argument, NULL, 'k' }, { "wait", no_argument, NULL, 'w' }, { "follow", no_argument, NULL, 'f' },
 		{ "parameter", required_argument, NULL, 'p' }, { "parameter-file", required_argument, NULL, 'P' },
 		{ "input", required_argument, NULL, 'i' }, COMMON_OPTIONS
 	};
@@ -288,6 +302,8 @@ command_submit(int argc, char *argv[])
 			r = add_word(&s, &wish, c, optarg) == EXIT_SUCCESS ? -1 : EXIT_USAGE;
 		else if (c == 'n')
 			wish.name = optarg;
+		else if (c == 'k')
+			wish.once = optarg;
 		else if (c == 'w')
 			wish.wait = true;
 		else if (c == 'f')
@@ -302,6 +318,8 @@ command_submit(int argc, char *argv[])
 	wish.tool = argv[optind];
 	if (wish.tool[0] == '\0' || (wish.name && utf8_valid(wish.name, strlen(wish.name)) == 0))
 		return session_usage(&s, "the names of tool and job have to be UTF-8 text");
+	if (wish.once && (strlen(wish.once) < 1 || strlen(wish.once) > ONCE_MAX || !visible_ascii(wish.once)))
+		return session_usage(&s, "an idempotency key has 1 to %d visible ASCII characters", ONCE_MAX);
 	r = session_open(&s);
 	if (r == EXIT_SUCCESS)
 		r = submit(&s, &wish, &job);

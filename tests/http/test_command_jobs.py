@@ -194,19 +194,38 @@ def test_an_upload_gives_up_where_nothing_gets_better(command, fake, tmp_path):
     assert not fake.asked("POST", "/v1/jobs")
 
 
-def test_a_submission_is_repeated_only_where_it_was_not_taken(command, fake):
+def keys(fake):
+    return [asked.headers["Idempotency-Key"] for asked in fake.asked("POST", "/v1/jobs")]
+
+
+def test_a_submission_is_repeated_where_it_was_not_taken(command, fake):
     fake.on("POST", "/v1/jobs", problem(503, "full", {"Retry-After": 0}), problem(429, "enough", {"Retry-After": 0}),
             Reply(job(state="queued"), 202))
     assert command.out("submit", "demo") == JOB + "\n"
-    assert len(fake.asked("POST", "/v1/jobs")) == 3
+    assert len(fake.asked("POST", "/v1/jobs")) == 3 and len(set(keys(fake))) == 1
 
 
-@pytest.mark.parametrize("reply,status", [
-    (Reply(silent=True), 4), (Reply(job(), 202, cut=10), 4), (problem(502, "gone"), 8), (problem(504, "late"), 8)])
-def test_a_submission_that_may_have_arrived_is_not_repeated(command, fake, reply, status):
+@pytest.mark.parametrize("reply", [Reply(silent=True), Reply(job(), 202, cut=10), problem(502, "gone"), problem(504, "late")])
+def test_a_submission_that_may_have_arrived_is_repeated_under_its_key(command, fake, reply):
     fake.on("POST", "/v1/jobs", reply, Reply(job(), 202))
-    assert "it is not known whether" in command.err("submit", "demo", status=status)
-    assert len(fake.asked("POST", "/v1/jobs")) == 1
+    assert command.out("submit", "demo") == JOB + "\n"
+    assert len(keys(fake)) == 2 and len(set(keys(fake))) == 1
+    command.out("submit", "demo")
+    assert len(set(keys(fake))) == 2	# another submission is another job
+
+
+@pytest.mark.parametrize("reply,status", [(Reply(silent=True), 4), (Reply(job(), 202, cut=10), 4), (problem(502, "gone"), 8)])
+def test_a_submission_of_which_nothing_is_known_in_the_end_is_told(command, fake, reply, status):
+    fake.on("POST", "/v1/jobs", reply)
+    assert "it is not known whether" in command.err("submit", "demo", "--retry-time", "0", status=status)
+
+
+def test_a_submission_may_have_a_key_of_its_own(command, fake):
+    fake.on("POST", "/v1/jobs", Reply(job(), 202))
+    command.out("submit", "demo", "--idempotency-key", "night-1")
+    assert keys(fake) == ["night-1"]
+    for bad in ("", "a b", "x" * 256, "\u00e4"):
+        assert "visible ASCII" in command.err("submit", "demo", "--idempotency-key", bad, status=2)
 
 
 def test_a_submission_that_is_asked_to_wait_too_long_gives_up(command, fake):

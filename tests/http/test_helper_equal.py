@@ -66,7 +66,7 @@ def test_an_end_in_the_work_is_everybodys(stack, gate, place):
     ids = scene.begin(gate)
     other = jobs.submit(gate, "true", tool="equal")	# other work
     assert result(stack, other)["verdict"] == "passed"
-    assert (gate.queue()["queued"], gate.queue()["running"]) == (2, 1)
+    machine.wait_for(lambda: (gate.queue()["queued"], gate.queue()["running"]) == (2, 1), 10, "one runs, two follow")
     scene.end()
     results = [result(stack, job) for job in ids]
     jobs.wait_idle(gate)
