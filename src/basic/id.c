@@ -145,3 +145,25 @@ id_from_token(const char *token, char ret_id[ID_SIZE])
 	memcpy(ret_id, id, sizeof id);
 	return 0;
 }
+
+void
+id_pack(const char *id, struct id_packed *ret)
+{
+	for (size_t i = 0; i < ID_LEN / 2; i++) {
+		char a = id[2 * i], b = id[2 * i + 1];
+
+		ret->bytes[i] = (unsigned char)((a <= '9' ? a - '0' : a - 'a' + 10) << 4 | (b <= '9' ? b - '0' : b - 'a' + 10));
+	}
+}
+
+void
+id_unpack(const struct id_packed *packed, char ret_id[ID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < ID_LEN / 2; i++) {
+		ret_id[2 * i] = digits[packed->bytes[i] >> 4];
+		ret_id[2 * i + 1] = digits[packed->bytes[i] & 15];
+	}
+	ret_id[ID_LEN] = '\0';
+}

@@ -23,4 +23,9 @@ int id_from_token(const char *token, char ret_id[ID_SIZE]);	/* -EINVAL unless ca
 /* len random bytes as 2 * len hex digits and a NUL; for secrets and temporary names. */
 void random_hex(char *ret_text, size_t bytes);
 
+/* The same in half the bytes, for tables of many. */
+struct id_packed { unsigned char bytes[ID_LEN / 2]; };
+void id_pack(const char *id, struct id_packed *ret);	/* a valid one */
+void id_unpack(const struct id_packed *packed, char ret_id[ID_SIZE]);
+
 #endif

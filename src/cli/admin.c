@@ -9,6 +9,7 @@
 
 #include "basic/json.h"
 #include "basic/scoped.h"
+#include "cli/admin.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "proto/client.h"
@@ -21,9 +22,8 @@ usage(FILE *to, const char *name)
 	    "Exit status: 0 done; 1 the helper refused, or is not there; 2 usage.\n", name);
 }
 
-/* The socket that the configuration names. */
-static int
-connect_helper(const char *config_path, struct client **ret)
+int
+admin_connect(const char *config_path, struct client **ret)
 {
 	scoped(faults_done) struct faults f = { NULL, 0 };
 	scoped(free_config) struct config *config = NULL;
@@ -36,6 +36,22 @@ connect_helper(const char *config_path, struct client **ret)
 	return client_new(config_string(config, "helper", "admin_socket"), "spoolgate", ret);
 }
 
+int
+admin_ask(const char *command, const char *config_path, json_object *request, json_object **ret_answer)
+{
+	scoped(free_client) struct client *client = NULL;
+	int r = admin_connect(config_path, &client);
+
+	if (r == 0)
+		r = client_request(client, request, ret_answer);
+	if (r < 0) {
+		const char *reason = client ? client_reason(client) : "";
+
+		(void)fprintf(stderr, "spoolgate %s: %s\n", command, reason[0] ? reason : strerror(-r));
+	}
+	return r;
+}
+
 /* Options, connection, one request. 0: *ret is the answer; otherwise an exit status. */
 static int
 ask(int argc, char *argv[], const char *op, json_object **ret, bool *ret_done)
@@ -43,9 +59,10 @@ ask(int argc, char *argv[], const char *op, json_object **ret, bool *ret_done)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
-	scoped(free_client) struct client *client = NULL;
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
 	const char *config_path = NULL;
-	int c, r;
+	int c;
 
 	*ret_done = false;
 	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
@@ -63,15 +80,9 @@ ask(int argc, char *argv[], const char *op, json_object **ret, bool *ret_done)
 		usage(stderr, op);
 		return EXIT_USAGE;
 	}
-	r = connect_helper(config_path, &client);
-	if (r == 0)
-		r = client_command(client, op, ret);
-	if (r < 0) {
-		const char *reason = client ? client_reason(client) : "";
-
-		(void)fprintf(stderr, "spoolgate %s: %s\n", op, reason[0] ? reason : strerror(-r));
+	jsonw_string(&w, "op", op);
+	if (jsonw_finish(&w, &request) < 0 || admin_ask(op, config_path, request, ret) < 0)
 		return EXIT_FAILURE;
-	}
 	*ret_done = true;
 	return EXIT_SUCCESS;
 }
@@ -115,7 +126,7 @@ command_queue(int argc, char *argv[])
 	scoped(put_json) json_object *answer = NULL;
 	bool done, flag = false;
 	int r = ask(argc, argv, "queue", &answer, &done);
-	static const char *const numbers[] = { "queued", "running", "slots", "queue_max", "finished" };
+	static const char *const numbers[] = { "queued", "running", "slots", "queue_max", "finished", "results_bytes" };
 	static const char *const flags[] = { "accepting", "draining", "stopped", "expiry_held" };
 
 	if (!done)
@@ -124,11 +135,11 @@ command_queue(int argc, char *argv[])
 		uint64_t n = 0;
 
 		(void)json_get_uint(answer, numbers[i], &n);
-		(void)printf("%-12s %" PRIu64 "\n", numbers[i], n);
+		(void)printf("%-13s %" PRIu64 "\n", numbers[i], n);
 	}
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
 		(void)json_get_bool(answer, flags[i], &flag);
-		(void)printf("%-12s %s\n", flags[i], flag ? "yes" : "no");
+		(void)printf("%-13s %s\n", flags[i], flag ? "yes" : "no");
 	}
 	return EXIT_SUCCESS;
 }

@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CURL_CFLAGS) $(ZIP_CFLAGS)
 libcli_a_SOURCES = \
-	src/cli/admin.c \
+	src/cli/admin.c src/cli/admin.h \
 	src/cli/bundle.c src/cli/bundle.h \
 	src/cli/command.h \
 	src/cli/doctor.c \
@@ -13,6 +13,7 @@ libcli_a_SOURCES = \
 	src/cli/input.c src/cli/input.h \
 	src/cli/job.c \
 	src/cli/list.c \
+	src/cli/prune.c \
 	src/cli/raw.c \
 	src/cli/save.c src/cli/save.h \
 	src/cli/session.c src/cli/session.h \

@@ -34,6 +34,7 @@ static const struct subcommand jobs[] = {
 static const struct subcommand administration[] = {
 	{ "doctor", command_doctor, "check the spool" },
 	{ "drain", command_drain, "accept nothing more; what is queued and runs goes on" },
+	{ "prune", command_prune, "remove finished jobs, or their files, before their time" },
 	{ "queue", command_queue, "show what is queued and running" },
 	{ "reload", command_reload, "read the configuration and the tool files anew" },
 	{ "restart", command_restart, "let the helper execute itself anew; jobs go on" },

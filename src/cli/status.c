@@ -95,18 +95,24 @@ print_job(json_object *job)
 	print_moment(job, "expires");
 }
 
-/* Options and the jobs that follow; r of the last for whom it is not EXIT_SUCCESS. */
+enum { OPTION_FILES = 1 };
+
+/* Options (--files where there is such a flag) and the jobs that follow; r of the last for whom it is not EXIT_SUCCESS. */
 static int
-each_job(struct session *s, int argc, char *argv[], const char *usage,
+each_job(struct session *s, int argc, char *argv[], const char *usage, bool *files,
     int (*f)(struct session *s, const char *id))
 {
-	static const struct option options[] = { COMMON_OPTIONS };
+	static const struct option common[] = { COMMON_OPTIONS };
+	static const struct option with_files[] = { { "files", no_argument, NULL, OPTION_FILES }, COMMON_OPTIONS };
 	const char *id;
 	int c, r, worst = EXIT_SUCCESS;
 
-	while ((c = getopt_long(argc, argv, "qh", options, NULL)) != -1)
-		if ((r = session_option(s, c, usage)) >= 0)
+	while ((c = getopt_long(argc, argv, "qh", files ? with_files : common, NULL)) != -1) {
+		if (c == OPTION_FILES)
+			*files = true;
+		else if ((r = session_option(s, c, usage)) >= 0)
 			return r;
+	}
 	if (optind == argc)
 		return session_usage(s, "no job is named");
 	for (int i = optind; i < argc; i++) {
@@ -148,7 +154,7 @@ command_status(int argc, char *argv[])
 {
 	scoped(session_done) struct session s = SESSION_INIT("status");
 
-	return each_job(&s, argc, argv, "usage: spoolgate status JOB...\nTells how the jobs stand.\n", show_status);
+	return each_job(&s, argc, argv, "usage: spoolgate status JOB...\nTells how the jobs stand.\n", NULL, show_status);
 }
 
 static int
@@ -181,8 +187,10 @@ command_kill(int argc, char *argv[])
 	scoped(session_done) struct session s = SESSION_INIT("kill");
 
 	return each_job(&s, argc, argv, "usage: spoolgate kill JOB...\n"
-	    "Ends jobs and tells how they stand then; `spoolgate wait` waits until they are gone.\n", kill_one);
+	    "Ends jobs and tells how they stand then; `spoolgate wait` waits until they are gone.\n", NULL, kill_one);
 }
+
+static bool files_alone;
 
 static int
 delete_one(struct session *s, const char *id)
@@ -192,17 +200,17 @@ delete_one(struct session *s, const char *id)
 	struct http_request q = { .method = "DELETE", .body_fd = -EBADF, .repeat = HTTP_REPEAT };
 	int r;
 
-	strbuf_addf(&url, "/v1/jobs/%s", id);
+	strbuf_addf(&url, "/v1/jobs/%s%s", id, files_alone ? "/files" : "");
 	q.url = strbuf_str(&url);
 	http_answer_init(&a);
 	r = http_do(s->http, &q, &a);
 	if (r < 0)
 		return session_broken(s, r);
 	/* Not found at the second try: it was the first that deleted it. */
-	if ((a.status < 200 || a.status > 299) && !(a.status == 404 && http_was_repeated(s->http)))
+	if ((a.status < 200 || a.status > 299) && !(a.status == 404 && !files_alone && http_was_repeated(s->http)))
 		return session_fault(s, &a);
 	if (s->json) {
-		(void)printf("{\"id\":\"%s\",\"deleted\":true}\n", id);	/* an id is 32 digits and nothing else */
+		(void)printf("{\"id\":\"%s\",\"%s\":true}\n", id, files_alone ? "pruned" : "deleted");	/* an id is 32 digits and nothing else */
 		return session_flush(s);
 	}
 	return EXIT_SUCCESS;
@@ -213,6 +221,7 @@ command_delete(int argc, char *argv[])
 {
 	scoped(session_done) struct session s = SESSION_INIT("delete");
 
-	return each_job(&s, argc, argv, "usage: spoolgate delete JOB...\n"
-	    "Forgets finished jobs and everything that is kept of them.\n", delete_one);
+	return each_job(&s, argc, argv, "usage: spoolgate delete [--files] JOB...\n"
+	    "Forgets finished jobs and everything that is kept of them.\n\n"
+	    "  --files             only what they were given and have left, the log too: verdict and receipt stay\n", &files_alone, delete_one);
 }

@@ -31,6 +31,7 @@ static const struct key {
 	{ "spool", "gate_group", KEY_STRING, 0, 0, NULL, NULL },
 	{ "spool", "redo_bytes", KEY_SIZE, 4 << 20, 1 << 30, "32M", NULL },
 	{ "spool", "disk_reserve", KEY_SIZE, 0, BYTES_MAX, "256M", NULL },
+	{ "spool", "results_max", KEY_SIZE, 0, BYTES_MAX, "0", NULL },
 	{ "helper", "gate_socket", KEY_PATH, 0, 0, "/run/spoolgate/gate.sock", NULL },
 	{ "helper", "admin_socket", KEY_PATH, 0, 0, "/run/spoolgate/admin.sock", NULL },
 	{ "helper", "gate_user", KEY_STRING, 0, 0, NULL, NULL },

@@ -189,8 +189,12 @@ tools_shortest_keep(const struct tools *t)
 {
 	uint64_t shortest = 0;
 
-	for (size_t i = 0; i < t->n; i++)
-		if (t->all[i]->keep_usec > 0 && (shortest == 0 || t->all[i]->keep_usec < shortest))
-			shortest = t->all[i]->keep_usec;
+	for (size_t i = 0; i < t->n; i++) {
+		const uint64_t times[] = { t->all[i]->keep_usec, t->all[i]->files_usec };
+
+		for (size_t j = 0; j < 2; j++)
+			if (times[j] > 0 && (shortest == 0 || times[j] < shortest))
+				shortest = times[j];
+	}
 	return shortest;
 }

@@ -18,6 +18,7 @@
  *	cache-key = no			; yes: jobs that are equal in arguments, environment and inputs, and in flight together, are one run
  *	kill-grace = 500ms
  *	keep = 7d			; how long a finished job is kept; 0: for ever
+ *	keep-files = 1d			; how long its files are kept, where that is less
  *	[parameter gen]
  *	type = text			; text, integer, number, boolean or choice
  *	description =			; for people; an input may have one too
@@ -92,6 +93,7 @@ struct tool {
 	bool cache_key;	/* equal work is done once */
 	uint64_t kill_grace_usec;
 	uint64_t keep_usec;
+	uint64_t files_usec;	/* its files go so long after its end; 0: with the job */
 	struct limits limits;
 	struct parameter *parameters;
 	size_t n_parameters;

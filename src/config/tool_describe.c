@@ -148,5 +148,6 @@ tool_describe(const struct tool *t)
 	jsonw_bool(&w, "live", t->live != NULL);
 	jsonw_add(&w, "limits", describe_limits(&t->limits));
 	add_seconds(&w, "keep_seconds", t->keep_usec);
+	add_seconds(&w, "keep_files_seconds", t->files_usec);
 	return ok && jsonw_finish(&w, &obj) == 0 ? obj : NULL;
 }

@@ -242,6 +242,8 @@ on_tool_value(struct loading *l, const char *key, const char *value, unsigned li
 		time_value(l, key, value, line, &t->kill_grace_usec);
 	} else if (strcmp(key, "keep") == 0) {
 		time_value(l, key, value, line, &t->keep_usec);
+	} else if (strcmp(key, "keep-files") == 0) {
+		time_value(l, key, value, line, &t->files_usec);
 	} else if (!known_only(l, key, value, line)) {
 		faults_add(l->faults, l->path, line, "[tool] has no key \"%s\"", key);
 	}

@@ -176,7 +176,7 @@ static const struct route routes[] = {
 	{ "/jobs/{}", "DELETE, GET, HEAD, OPTIONS", { { GET, native_get_job }, { METHOD_DELETE, native_delete_job } } },
 	{ "/jobs/{}/log", "GET, HEAD, OPTIONS", { { GET, native_get_log } } },
 	{ "/jobs/{}/events", "GET, HEAD, OPTIONS", { { GET, native_get_events } } },
-	{ "/jobs/{}/files", "GET, HEAD, OPTIONS", { { GET, native_get_files } } },
+	{ "/jobs/{}/files", "DELETE, GET, HEAD, OPTIONS", { { GET, native_get_files }, { METHOD_DELETE, native_delete_files } } },
 	{ "/jobs/{}/files/{*}", "GET, HEAD, OPTIONS", { { GET, native_get_file } } },
 	{ "/jobs/{}/zip", "GET, HEAD, OPTIONS", { { GET, native_get_zip } } },
 	{ "/jobs/{}/stdout", "GET, HEAD, OPTIONS", { { GET, native_get_stdout } } },

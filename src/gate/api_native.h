@@ -31,6 +31,7 @@ struct native_job {
 	int job_fd;	/* its folder */
 	struct job *job;
 	struct job_status status;
+	uint64_t pruned_usec;	/* its files were removed then; 0: they were not */
 	uint64_t position;	/* in the queue, 1: it is next; 0: it does not wait, or nobody asked */
 };
 #define NATIVE_JOB_NONE { .job_fd = -EBADF }
@@ -39,6 +40,8 @@ void native_job_done(struct native_job *j);	/* usable with scoped(native_job_don
 /* The job that x->args[0] names, for a caller with this scope. 0: *ret is filled in; 1: the answer is set (401, 403, 404, 503);
  * else a negative errno. */
 int native_open_job(struct exchange *x, enum scope scope, struct native_job *ret);
+/* Answers with 410 where the job has no files any more. 0, or 1: the answer is set. */
+int native_check_files(struct exchange *x, const struct native_job *j);
 /* Without a request's argument: -ENOENT: no such job, or not this caller's. */
 int native_load_job(struct exchange *x, const struct caller *c, const char *id, struct native_job *ret);
 /* Reads the status anew; -ENOENT: forgotten meanwhile. */
@@ -68,6 +71,7 @@ int native_query_number(struct exchange *x, const char *name, uint64_t min, uint
 int native_get_job(struct exchange *x);
 int native_get_wait(struct exchange *x);
 int native_post_kill(struct exchange *x);
+int native_delete_files(struct exchange *x);
 int native_delete_job(struct exchange *x);
 int native_get_jobs(struct exchange *x);
 int native_post_jobs(struct exchange *x);

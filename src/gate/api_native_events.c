@@ -225,6 +225,8 @@ native_get_events(struct exchange *x)
 	uint64_t offset = 0, size = 0;
 	int r = native_open_job(x, SCOPE_READ, &j);
 
+	if (r == 0)
+		r = native_check_files(x, &j);
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
 	if (find_offset(x, &j, &offset) != 0)

@@ -28,14 +28,14 @@ enum {
 	RECEIPT_MAX = 20 * 1024 * 1024,	/* above what a manifest at its bound makes */
 };
 
-/* The job, if it is finished. 0, 1: the answer is set, or a negative errno. */
+/* The job, if it is finished and has files; receipt: that alone is wanted. 0, 1: the answer is set, or a negative errno. */
 static int
-open_finished(struct exchange *x, struct native_job *ret)
+open_finished(struct exchange *x, bool receipt, struct native_job *ret)
 {
 	int r = native_open_job(x, SCOPE_READ, ret);
 
 	if (r != 0 || ret->status.state == JOB_FINISHED)
-		return r;
+		return r != 0 || receipt ? r : native_check_files(x, ret);
 	native_problem(x, 409, PLACE_NONE, NULL, "The job is not finished: what it writes may still change.");
 	return 1;
 }
@@ -129,7 +129,7 @@ native_get_files(struct exchange *x)
 	scoped(put_json) json_object *list = NULL;
 	struct listing l = { .skip = 0 };
 	json_object *obj = NULL;
-	int r = open_finished(x, &j);
+	int r = open_finished(x, false, &j);
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
@@ -194,7 +194,7 @@ native_get_file(struct exchange *x)
 	scoped(strbuf_done) struct strbuf location = STRBUF_INIT(LOCATION_MAX);
 	scoped(free_ptr) char *path = NULL;
 	struct search s;
-	int r = open_finished(x, &j);
+	int r = open_finished(x, false, &j);
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
@@ -225,7 +225,7 @@ native_get_stdout(struct exchange *x)
 	scoped(native_job_done) struct native_job j = NATIVE_JOB_NONE;
 	scoped(close_fd) int fd = -EBADF;
 	char location[64];
-	int r = open_finished(x, &j);
+	int r = open_finished(x, false, &j);
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
@@ -247,7 +247,7 @@ native_get_receipt(struct exchange *x)
 	scoped(native_job_done) struct native_job j = NATIVE_JOB_NONE;
 	scoped(free_ptr) char *text = NULL;
 	size_t len = 0;
-	int r = open_finished(x, &j);
+	int r = open_finished(x, true, &j);
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
@@ -311,7 +311,7 @@ native_get_zip(struct exchange *x)
 	struct wait_for what = { .answer = look_for_zip, .free_ctx = free, .follow_fd = -EBADF };
 	struct zip_wait *z = NULL;
 	char name[PACK_NAME_SIZE];
-	int r = open_finished(x, &j);
+	int r = open_finished(x, false, &j);
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;

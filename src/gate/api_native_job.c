@@ -17,6 +17,7 @@
 #include "gate/problem.h"
 #include "gate/waiting.h"
 #include "proto/client.h"
+#include "spool/meta.h"
 
 enum { LIVE_MAX = 4096, WAIT_DEFAULT_SEC = 60, WAIT_MAX_SEC = 3600, WAITS_RETRY_SEC = 5 };
 
@@ -31,6 +32,31 @@ int
 native_reload(struct native_job *j)
 {
 	return status_load(j->job_fd, &j->status);
+}
+
+static int
+load_pruned(struct native_job *j)
+{
+	struct job_meta meta;
+	int r = meta_load(j->job_fd, &meta);
+
+	if (r < 0)
+		return r;
+	meta_done(&meta);
+	j->pruned_usec = meta.pruned_usec;
+	return 0;
+}
+
+int
+native_check_files(struct exchange *x, const struct native_job *j)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (j->pruned_usec == 0)
+		return 0;
+	clock_format(j->pruned_usec, text);
+	native_problem(x, 410, PLACE_NONE, NULL, "The job's files were removed at %s. Its receipt is there.", text);
+	return 1;
 }
 
 int
@@ -55,6 +81,8 @@ native_load_job(struct exchange *x, const struct caller *c, const char *id, stru
 	if (!(c->scopes & SCOPE_ADMIN) && strcmp(j.job->owner, c->owner) != 0)
 		return -ENOENT;
 	r = native_reload(&j);
+	if (r >= 0 && j.status.state == JOB_FINISHED)
+		r = load_pruned(&j);
 	if (r < 0)
 		return r;
 	*ret = j;
@@ -220,6 +248,7 @@ native_job_json(const struct native_job *j, json_object **ret)
 	add_progress(&w, j);
 	add_usage(&w, result);
 	add_log_bytes(&w, j);
+	add_time(&w, "pruned", j->pruned_usec);
 	add_time(&w, "expires", ended ? result->ended_usec + j->job->keep_usec : 0);
 	add_links(&w, j->id);
 	return jsonw_finish(&w, ret);
@@ -346,6 +375,32 @@ native_post_kill(struct exchange *x)
 	if (r < 0)
 		return native_refusal(x, r);
 	return native_answer_job(x, finished == 1 ? 200 : 202, &j);
+}
+
+/* DELETE /jobs/{}/files */
+int
+native_delete_files(struct exchange *x)
+{
+	scoped(native_job_done) struct native_job j = NATIVE_JOB_NONE;
+	int r = native_open_job(x, SCOPE_KILL, &j);
+
+	if (r != 0)
+		return r < 0 ? r : HANDLED;
+	if (j.status.state != JOB_FINISHED)
+		return native_problem(x, 409, PLACE_NONE, NULL, "The job is not finished: kill it first, or wait for it.");
+	r = client_prune(x->helper, j.id);
+	if (r == -ECONNRESET || r == -EPIPE)	/* the helper was restarted; asking twice does no harm */
+		r = client_prune(x->helper, j.id);
+	if (r == -EBUSY)
+		return native_problem(x, 409, PLACE_NONE, NULL, "The job is not finished: kill it first, or wait for it.");
+	if (r == -ENOENT && native_reload(&j) < 0)
+		return native_problem(x, 404, PLACE_NONE, NULL, "The job has been deleted.");
+	if (r == -ENOENT)	/* it is there, so there is no helper */
+		r = -ECONNREFUSED;
+	if (r < 0)
+		return native_refusal(x, r);
+	response_empty(&x->res, 204);
+	return HANDLED;
 }
 
 int

@@ -164,6 +164,8 @@ native_get_log(struct exchange *x)
 	struct piece p;
 	int r = native_open_job(x, SCOPE_READ, &j);
 
+	if (r == 0)
+		r = native_check_files(x, &j);
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
 	if (native_query_check(x, known) != 0 || native_query_number(x, "offset", 0, NATIVE_NUMBER_MAX, UINT64_MAX, &offset) != 0 ||

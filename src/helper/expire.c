@@ -8,10 +8,12 @@
 #include "helper/expire.h"
 #include "helper/kill.h"
 #include "helper/live.h"
+#include "helper/meta.h"
 #include "spool/accept.h"
 #include "spool/expiry_mark.h"
 #include "spool/index.h"
 #include "spool/job.h"
+#include "spool/meta.h"
 
 enum {
 	BATCH = 256,	/* jobs of one pass */
@@ -22,10 +24,13 @@ enum {
 	LATER_SECONDS = 60,	/* where a job could not be read or forgotten */
 };
 
+/* Times that stand for an administrator's wish; no job ended then. */
+enum { FORCED_JOB = 1, FORCED_FILES = 2 };
+
 /* A finished job and when to look at it; a heap by that time. 24 bytes each: 100 000 jobs are 2.4 MB. */
 struct due {
 	uint64_t at_usec;	/* wall time */
-	unsigned char id[ID_LEN / 2];
+	struct id_packed id;
 };
 
 struct expiry {
@@ -44,28 +49,6 @@ struct expiry {
 };
 
 /* ---- the heap ---- */
-
-static void
-id_pack(const char *id, unsigned char ret[ID_LEN / 2])
-{
-	for (size_t i = 0; i < ID_LEN / 2; i++) {
-		char a = id[2 * i], b = id[2 * i + 1];
-
-		ret[i] = (unsigned char)((a <= '9' ? a - '0' : a - 'a' + 10) << 4 | (b <= '9' ? b - '0' : b - 'a' + 10));
-	}
-}
-
-static void
-id_unpack(const unsigned char packed[ID_LEN / 2], char ret[ID_SIZE])
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < ID_LEN / 2; i++) {
-		ret[2 * i] = digits[packed[i] >> 4];
-		ret[2 * i + 1] = digits[packed[i] & 15];
-	}
-	ret[ID_LEN] = '\0';
-}
 
 static void
 heap_push(struct expiry *e, struct due due)
@@ -113,8 +96,8 @@ heap_pop(struct expiry *e)
 struct candidate {
 	char id[ID_SIZE];
 	bool gone;	/* forgotten already, or kept for ever */
-	bool over;
-	uint64_t at_usec;
+	bool over, files_over, forced;
+	uint64_t at_usec;	/* of what comes next; before: of what was due */
 };
 
 struct pass {
@@ -134,18 +117,30 @@ judge(const struct spool *spool, uint64_t now_usec, struct candidate *c)
 	scoped(close_fd) int job_fd = spool_open_job(spool, c->id);
 	scoped(free_job) struct job *job = NULL;
 	struct job_result result;
-
+	struct job_meta meta = { NULL, 0 };
+	uint64_t end, files;
 	int r = job_fd < 0 ? job_fd : job_load(job_fd, &job);
 
 	if (r == 0)
 		r = result_load(job_fd, &result);
-	if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT || (r == 0 && job->keep_usec == 0)) {
+	if (r == 0)
+		r = meta_load(job_fd, &meta);
+	meta_done(&meta);
+	if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT) {
 		c->gone = true;
 		return;
 	}
-	/* Short of descriptors or memory: another time. */
-	c->at_usec = r < 0 ? now_usec + LATER_SECONDS * USEC_PER_SEC : result.ended_usec + job->keep_usec;
-	c->over = c->at_usec <= now_usec;
+	if (r < 0) {	/* short of descriptors or memory: another time */
+		c->at_usec = now_usec + LATER_SECONDS * USEC_PER_SEC;
+		return;
+	}
+	end = job->keep_usec > 0 ? result.ended_usec + job->keep_usec : UINT64_MAX;
+	files = job->files_usec > 0 && meta.pruned_usec == 0 ? result.ended_usec + job->files_usec : UINT64_MAX;
+	c->forced = c->at_usec <= FORCED_FILES;
+	c->over = c->at_usec == FORCED_JOB || end <= now_usec;
+	c->files_over = meta.pruned_usec == 0 && (c->at_usec == FORCED_FILES || files <= now_usec);
+	c->at_usec = files < end && !c->files_over ? files : end;
+	c->gone = !c->over && !c->files_over && c->at_usec == UINT64_MAX;
 }
 
 static void
@@ -177,10 +172,14 @@ judged(struct task *task)
 		if (c->over) {
 			log_info("job %s expires", c->id);
 			forget_job(e->helper, c->id, nobody);
-		} else {
+			continue;
+		}
+		if (c->files_over)
+			prune_job(e->helper, c->id, nobody);
+		if (c->at_usec < UINT64_MAX && !c->forced) {	/* forced, it is there a second time */
 			struct due due = { .at_usec = c->at_usec };
 
-			id_pack(c->id, due.id);
+			id_pack(c->id, &due.id);
 			heap_push(e, due);
 		}
 	}
@@ -224,7 +223,8 @@ on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 
 	(void)source;
 	(void)usec;
-	if (e->passing || e->helper->leaving || e->helper->stopped || !clock_trusted(e)) {
+	/* What an administrator has asked for needs no clock. */
+	if (e->passing || e->helper->leaving || e->helper->stopped || (!clock_trusted(e) && (e->n == 0 || e->heap[0].at_usec > FORCED_FILES))) {
 		arm(e);
 		return 0;
 	}
@@ -237,12 +237,13 @@ on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	p->task.done = judged;
 	p->expiry = e;
 	p->spool = e->helper->spool;
-	p->now_usec = e->last.wall_usec;
+	p->now_usec = e->held ? FORCED_FILES : e->last.wall_usec;
 	p->mark = e->last;
 	while (p->n < BATCH && e->n > 0 && e->heap[0].at_usec <= p->now_usec) {
 		struct due due = heap_pop(e);
 
-		id_unpack(due.id, p->candidates[p->n++].id);
+		p->candidates[p->n].at_usec = due.at_usec;
+		id_unpack(&due.id, p->candidates[p->n++].id);
 	}
 	e->passing = true;
 	offload_run(e->helper->slow, &p->task);
@@ -321,10 +322,20 @@ expire_add(struct helper *h, const char *id, uint64_t accepted_usec)
 	if (!e || keep == 0)
 		return;
 	/* How long it is really kept is in its record, which is read when it can be over at the earliest. */
-	id_pack(id, due.id);
+	id_pack(id, &due.id);
 	heap_push(e, due);
 	if (e->n == 1 || e->heap[0].at_usec == due.at_usec)
 		arm(e);
+}
+
+void
+expire_force(struct helper *h, const char *id, bool files)
+{
+	struct due due = { .at_usec = files ? FORCED_FILES : FORCED_JOB };
+
+	id_pack(id, &due.id);
+	heap_push(h->expiry, due);
+	arm(h->expiry);
 }
 
 void
@@ -332,7 +343,7 @@ expire_later(struct helper *h, const char *id)
 {
 	struct due due = { .at_usec = clock_wall() + LATER_SECONDS * USEC_PER_SEC };
 
-	id_pack(id, due.id);
+	id_pack(id, &due.id);
 	heap_push(h->expiry, due);
 	arm(h->expiry);
 }

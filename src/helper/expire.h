@@ -4,6 +4,8 @@
 #ifndef SPOOLGATE_EXPIRE_H
 #define SPOOLGATE_EXPIRE_H
 
+#include <stdbool.h>
+
 #include "helper/helper.h"
 
 /* Learns all finished jobs from the index names. */
@@ -13,6 +15,8 @@ struct expiry *expiry_free(struct expiry *e);
 void expire_add(struct helper *h, const char *id, uint64_t accepted_usec);
 /* A job's time is over, but it could not be forgotten: tried again in a while. */
 void expire_later(struct helper *h, const char *id);
+/* An administrator wants it, or its files, to go: at the next passes, whatever the clock says. */
+void expire_force(struct helper *h, const char *id, bool files);
 /* A job was forgotten: trash wants to be emptied. */
 void expire_sweep(struct helper *h);
 /* An administrator has looked at the clock. */

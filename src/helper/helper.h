@@ -11,6 +11,7 @@
 #include "basic/proc.h"
 #include "config/config.h"
 #include "config/tool.h"
+#include "helper/condition.h"
 #include "helper/offload.h"
 #include "helper/writer.h"
 #include "spool/layout.h"
@@ -20,6 +21,7 @@ struct live_table;
 struct packs;
 struct submits;
 struct expiry;
+struct weights;
 struct fingerprints;
 
 struct helper {
@@ -44,6 +46,8 @@ struct helper {
 	void *groups;	/* group.h */
 	struct submits *submits;
 	struct expiry *expiry;
+	struct weights *weights;
+	struct conditions_list changes;	/* meta.h: under way */
 	struct packs *packs;
 	struct fingerprints *fingerprints;	/* for the threads */
 

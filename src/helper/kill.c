@@ -10,7 +10,9 @@
 #include "basic/scoped.h"
 #include "helper/expire.h"
 #include "helper/kill.h"
+#include "helper/weight.h"
 #include "spool/accept.h"
+#include "spool/meta.h"
 #include "spool/redo.h"
 
 /* ---- answers ---- */
@@ -237,6 +239,8 @@ struct errand {
 	struct reply_to to;
 	char id[ID_SIZE];
 	int error;
+	uint64_t bytes;	/* that its end frees */
+	bool shed;	/* for want of room, unless it has none */
 	struct errand *next;	/* of those who wait to forget the same job */
 };
 
@@ -265,6 +269,8 @@ look_for_job(struct task *task)
 		e->error = job_fd;
 	else if (result_load(job_fd, &result) == -ENOENT)
 		e->error = -EBUSY;
+	else if (e->shed && job_is_pruned(e->helper->spool, e->id) == 1)
+		e->error = -EALREADY;
 }
 
 static void
@@ -318,8 +324,10 @@ end_forget(struct errand *e, const char *reason)
 		server_refuse(h, e->to, e->error, reason, 0);
 	else
 		server_reply(h, e->to, NULL);
-	if (e->error < 0 && e->error != -ENOENT && e->to.connection == 0)
+	if (e->error < 0 && e->error != -ENOENT && e->to.connection == 0 && !e->shed)
 		expire_later(h, e->id);
+	if (e->shed)
+		weights_shed_one(h);
 	free(e);
 	expire_sweep(h);
 	helper_check_leaving(h);
@@ -330,6 +338,10 @@ forget(struct task *task)
 {
 	struct errand *e = task_owner(task, struct errand, task);
 
+	uint64_t ended;
+
+	if (job_weight(e->helper->spool, e->id, &e->bytes, &ended) < 0)
+		e->bytes = 0;
 	e->error = accept_forget(e->helper->spool, e->id);
 }
 
@@ -343,6 +355,8 @@ forgotten(struct task *task)
 	/* Applied even if it failed: the next start would only try the same again. */
 	writer_applied(e->helper->writer, e->write.half);
 	server_changed(e->helper, e->id);
+	if (e->error >= 0)
+		weights_freed(e->helper, e->id, e->bytes);
 	end_forget(e, "it could not be deleted");
 }
 
@@ -419,18 +433,33 @@ forget_drop(struct errand *list)
 	}
 }
 
-void
-forget_job(struct helper *h, const char *id, struct reply_to to)
+static void
+begin_forget(struct helper *h, const char *id, struct reply_to to, bool shed)
 {
 	struct errand *e = new_errand(h, id, to);
 
 	if (!e) {
 		server_refuse(h, to, -ENOMEM, NULL, 0);
+		if (shed)
+			weights_shed_one(h);
 		return;
 	}
+	e->shed = shed;
 	e->task.work = look_for_job;
 	e->task.done = forget_looked;
 	offload_run(h->io, &e->task);
+}
+
+void
+forget_job(struct helper *h, const char *id, struct reply_to to)
+{
+	begin_forget(h, id, to, false);
+}
+
+void
+forget_shed(struct helper *h, const char *id)
+{
+	begin_forget(h, id, (struct reply_to){ 0, 0 }, true);
 }
 
 void

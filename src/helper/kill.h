@@ -13,6 +13,8 @@ void kill_settle(struct live *l, bool finished);
 void forget_request(struct helper *h, struct message *m, struct reply_to to);
 /* For expiry: as forget, nobody waits. */
 void forget_job(struct helper *h, const char *id, struct reply_to to);
+/* For want of room, unless it has no files; weights_shed_one() is told of its end. */
+void forget_shed(struct helper *h, const char *id);
 /* For a job that has finished meanwhile: goes on with these. And for one that never will: gives them up. Both accept NULL. */
 void forget_go_on(struct errand *list);
 void forget_drop(struct errand *list);

@@ -13,6 +13,7 @@
 #include "helper/kill.h"
 #include "helper/live.h"
 #include "helper/start.h"
+#include "helper/weight.h"
 
 struct live_table {
 	struct helper *helper;
@@ -229,6 +230,8 @@ live_finished(struct live *l, const struct job_result *result)
 	give_slot_back(l);
 	kill_settle(l, true);
 	expire_add(h, l->id, l->accepted_usec);
+	if (result)
+		weights_add(h, l->id);
 	server_changed(h, l->id);
 	(void)tdelete(l, &t->root, compare);
 	(void)queue_put(t->queue, l->owner);

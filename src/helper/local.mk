@@ -2,6 +2,7 @@ sbin_PROGRAMS += spoolgated
 spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS)
 spoolgated_SOURCES = \
 	src/helper/condition.c src/helper/condition.h \
+	src/helper/cull.c src/helper/cull.h \
 	src/helper/end.c src/helper/end.h \
 	src/helper/expire.c src/helper/expire.h \
 	src/helper/fingerprint.c src/helper/fingerprint.h \
@@ -11,6 +12,7 @@ spoolgated_SOURCES = \
 	src/helper/live.c src/helper/live.h \
 	src/helper/main.c \
 	src/helper/offload.c src/helper/offload.h \
+	src/helper/meta.c src/helper/meta.h \
 	src/helper/pack.c src/helper/pack.h \
 	src/helper/queue.c src/helper/queue.h \
 	src/helper/resume.c src/helper/resume.h \
@@ -18,5 +20,6 @@ spoolgated_SOURCES = \
 	src/helper/start.c src/helper/start.h \
 	src/helper/submission.c src/helper/submission.h \
 	src/helper/submit.c src/helper/submit.h \
+	src/helper/weight.c src/helper/weight.h \
 	src/helper/writer.c src/helper/writer.h
 spoolgated_LDADD = libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(BASIC_LIBS) $(SYSTEMD_LIBS)

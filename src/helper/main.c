@@ -27,6 +27,7 @@
 #include "helper/server.h"
 #include "helper/start.h"
 #include "helper/submit.h"
+#include "helper/weight.h"
 #include "proto/message.h"
 #include "spool/accept.h"
 #include "spool/redo.h"
@@ -94,6 +95,7 @@ helper_reload(struct helper *h)
 		h->tools = tools;
 		h->accounts = accounts;
 		log_notice("configuration reloaded: %zu tools", tools_count(tools));
+		weights_reload(h);
 		live_schedule(h);
 	}
 	(void)sd_notify(0, "READY=1");
@@ -338,6 +340,8 @@ start_parts(struct helper *h)
 	if (r >= 0)
 		r = expiry_new(h, &h->expiry);
 	if (r >= 0)
+		r = weights_new(h, &h->weights);
+	if (r >= 0)
 		r = packs_new(h, &h->packs);
 	if (r < 0)
 		log_error("start: %s", strerror(-r));
@@ -356,6 +360,7 @@ free_helper(struct helper *h)
 	groups_free(h);
 	h->submits = submits_free(h->submits);
 	h->expiry = expiry_free(h->expiry);
+	h->weights = weights_free(h->weights);
 	h->packs = packs_free(h->packs);
 	h->fingerprints = fingerprints_free(h->fingerprints);
 	h->event = sd_event_unref(h->event);

@@ -11,13 +11,16 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
+#include "helper/cull.h"
 #include "helper/expire.h"
 #include "helper/kill.h"
 #include "helper/live.h"
+#include "helper/meta.h"
 #include "helper/pack.h"
 #include "helper/resume.h"
 #include "helper/server.h"
 #include "helper/submit.h"
+#include "helper/weight.h"
 #include "proto/client.h"
 
 enum {
@@ -325,6 +328,7 @@ on_queue(struct helper *h, struct message *m, struct reply_to to)
 	jsonw_bool(&w, "stopped", h->stopped);
 	jsonw_bool(&w, "expiry_held", expire_held(h));
 	jsonw_int(&w, "finished", (int64_t)expire_known(h));
+	jsonw_int(&w, "results_bytes", (int64_t)weights_bytes(h));
 	(void)jsonw_finish(&w, &body);
 	jsonw_done(&w);
 	server_reply(h, to, body);
@@ -443,12 +447,15 @@ static const struct request {
 	{ "tools", DOOR_GATE, on_tools },
 	{ "kill", DOOR_GATE | DOOR_ADMIN, kill_request },
 	{ "forget", DOOR_GATE | DOOR_ADMIN, forget_request },
+	{ "prune", DOOR_GATE | DOOR_ADMIN, prune_request },
+	{ "amend", DOOR_GATE | DOOR_ADMIN, amend_request },
 	{ "pack", DOOR_GATE, pack_request },
 	{ "watch", DOOR_GATE, on_watch },
 	{ "unwatch", DOOR_GATE, on_unwatch },
 	{ "queue", DOOR_GATE | DOOR_ADMIN, on_queue },
 	{ "position", DOOR_GATE | DOOR_ADMIN, on_position },
 	{ "restart", DOOR_GATE | DOOR_ADMIN, on_restart },
+	{ "cull", DOOR_ADMIN, cull_request },
 	{ "drain", DOOR_ADMIN, on_drain },
 	{ "resume", DOOR_ADMIN, resume_request },
 	{ "reload", DOOR_ADMIN, on_reload },

@@ -224,6 +224,7 @@ parse_submission(struct submission *s, struct message *m)
 	job->limits = tool->limits;
 	job->kill_grace_usec = tool->kill_grace_usec;
 	job->keep_usec = tool->keep_usec;
+	job->files_usec = tool->files_usec;
 	job->twice = tool->twice;
 	if (!job->service || !job->tool || !job->owner || !job->live != !tool->live || !job->tool_version != !tool->version)
 		return -ENOMEM;

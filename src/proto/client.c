@@ -403,6 +403,32 @@ client_forget(struct client *c, const char *id)
 }
 
 int
+client_prune(struct client *c, const char *id)
+{
+	return call_job(c, "prune", id, NULL, NULL);
+}
+
+int
+client_amend(struct client *c, const char *id, json_object *note)
+{
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(put_json) json_object *request = NULL;
+	int r;
+
+	jsonw_string(&w, "op", "amend");
+	jsonw_string(&w, "id", id);
+	jsonw_add(&w, "note", json_object_get(note));
+	r = jsonw_finish(&w, &request);
+	return r < 0 ? r : call(c, request, NULL, 0, NULL);
+}
+
+int
+client_request(struct client *c, json_object *request, json_object **ret_reply)
+{
+	return call(c, request, NULL, 0, ret_reply);
+}
+
+int
 client_command(struct client *c, const char *op, json_object **ret_reply)
 {
 	scoped(jsonw_done) struct jsonw w = jsonw_new();

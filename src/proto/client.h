@@ -66,6 +66,11 @@ int client_kill(struct client *c, const char *id, const char *by);
 /* Forgets a finished job with all it has. -ENOENT; -EBUSY: not finished. */
 int client_forget(struct client *c, const char *id);
 
+/* Removes a finished job's files; its records stay. -ENOENT; -EBUSY: not finished. */
+int client_prune(struct client *c, const char *id);
+/* Replaces the service's note in meta.json, an object. -ENOENT; -E2BIG; -EINVAL. */
+int client_amend(struct client *c, const char *id, json_object *note);
+
 /* What may be known of the tools, in order of their names, after that one ("": from the first): an array of Tool objects of the
  * native API in *ret, the caller's; *ret_more: there are others behind the last. */
 int client_tools(struct client *c, const char *after, json_object **ret, bool *ret_more);
@@ -85,6 +90,8 @@ struct queue_summary {
 };
 int client_queue(struct client *c, struct queue_summary *ret);
 
+/* Any request, {"op": ...}; the answer's object is *ret_reply, the caller's. */
+int client_request(struct client *c, json_object *request, json_object **ret_reply);
 /* Requests without arguments: "drain", "resume", "reload", "restart". The answer's object is *ret_reply where not NULL. */
 int client_command(struct client *c, const char *op, json_object **ret_reply);
 

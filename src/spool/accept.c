@@ -211,15 +211,21 @@ to_trash(const struct spool *s, int dir_fd, const char *path, const char *name)
 }
 
 int
-accept_drop_work(const struct spool *s, const char *id)
+drop_folder(const struct spool *s, const char *id, const char *name)
 {
-	char path[JOB_PATH_SIZE], name[ID_SIZE + 8];
+	char path[JOB_PATH_SIZE], as[ID_SIZE + 16];
 
 	if (!id_valid(id))
 		return -EINVAL;
-	job_path(id, JOB_WORK, path);
-	(void)snprintf(name, sizeof name, "%s." JOB_WORK, id);
-	return to_trash(s, s->jobs_fd, path, name);
+	job_path(id, name, path);
+	(void)snprintf(as, sizeof as, "%s.%s", id, name);
+	return to_trash(s, s->jobs_fd, path, as);
+}
+
+int
+accept_drop_work(const struct spool *s, const char *id)
+{
+	return drop_folder(s, id, JOB_WORK);
 }
 
 /* The names that its own record says; a damaged one leaves them to the check, which sweeps names without a job. */

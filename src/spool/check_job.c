@@ -13,6 +13,7 @@
 #include "basic/scoped.h"
 #include "spool/check_internal.h"
 #include "spool/index.h"
+#include "spool/meta.h"
 #include "spool/spool_internal.h"
 
 /* What a look at one job carries from question to question. */
@@ -26,6 +27,7 @@ struct view {
 	struct job_run run;
 	struct job_result result;
 	int have_want, have_run, have_result;	/* 1, 0 missing, or the errno */
+	bool pruned;
 };
 
 static int
@@ -308,6 +310,34 @@ check_attempts(struct view *v)
 		    verdict_name(res->verdict), res->attempt, v->want.attempt);
 }
 
+/* Files that should be gone, and a file that says so of a job that goes on. */
+static int
+check_meta(struct view *v)
+{
+	static const char *const gone[] = { JOB_IN, JOB_WORK, JOB_LOG, JOB_STDOUT };
+	struct job_meta meta;
+	int r = meta_load(v->fd, &meta);
+
+	if (r == -EBADMSG || r == -EPROTONOSUPPORT)
+		check_found(v->c, v->level, 0, "job %s: meta.json: %s", v->id, strerror(-r));
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	meta_done(&meta);
+	v->pruned = meta.pruned_usec > 0;
+	if (v->pruned && v->have_result != 1)
+		check_found(v->c, CHECK_BROKEN, 0, "job %s: pruned before its end", v->id);
+	for (size_t i = 0; v->pruned && i < sizeof gone / sizeof *gone; i++) {
+		int repaired = 0;
+
+		if (exists_at(v->fd, gone[i]) != 1)
+			continue;
+		if (check_may_repair(v->c))
+			repaired = prune_files(v->c->s, v->id) < 0 ? -EIO : 1;
+		check_found(v->c, CHECK_STALE, repaired, "job %s: pruned, and %s is there", v->id, gone[i]);
+	}
+	return 0;
+}
+
 static int
 check_view(struct view *v)
 {
@@ -323,7 +353,9 @@ check_view(struct view *v)
 	r = each_name(v->fd, check_name_of, v);
 	if (r >= 0)
 		r = check_marks(v);
-	if (r >= 0 && v->job)
+	if (r >= 0)
+		r = check_meta(v);
+	if (r >= 0 && v->job && !v->pruned)
 		r = check_inputs(v->c, v->level, v->fd, v->job);
 	if (r < 0)
 		return r;

@@ -16,6 +16,7 @@
 #include "basic/scoped.h"
 #include "spool/check_internal.h"
 #include "spool/manifest.h"
+#include "spool/meta.h"
 #include "spool/spool_internal.h"
 
 enum { MANIFEST_BYTES_MAX = 64 * 1024 * 1024, FILE_BITS = 07777 };
@@ -104,11 +105,12 @@ check_entry(const struct manifest_entry *e, void *ctx)
 static bool
 is_pruned(int job_fd)
 {
-	scoped(put_json) json_object *meta = NULL;
-	json_object *pruned = NULL;
+	struct job_meta meta;
 
-	return json_load_at(job_fd, FILE_META, JOB_RECORD_MAX, &meta) >= 0 &&
-	    json_object_object_get_ex(meta, "pruned", &pruned) && json_object_get_boolean(pruned);
+	if (meta_load(job_fd, &meta) < 0)
+		return false;
+	meta_done(&meta);
+	return meta.pruned_usec > 0;
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "basic/fd.h"
 #include "basic/scoped.h"
 #include "spool/index.h"
+#include "spool/meta.h"
 #include "spool/spool_internal.h"
 
 enum {
@@ -268,10 +269,10 @@ count_entry(int dir_fd, const char *name, void *ctx)
 	(void)dir_fd;
 	if (!entry_parse(name, &e))
 		return 0;
-	r = job_exists(c->s, e.id);
-	if (r > 0)
+	r = job_is_pruned(c->s, e.id);
+	if (r == 0)
 		c->n++;
-	return r < 0 ? r : c->n >= c->most ? -ECANCELED : 0;
+	return r < 0 && r != -ENOENT && r != -EBADMSG ? r : c->n >= c->most ? -ECANCELED : 0;
 }
 
 static int

@@ -24,7 +24,7 @@ int index_remove(const struct spool *s, const char *owner, uint64_t accepted_use
 /* An owner's jobs, newest first, older than before (UINT64_MAX, "": from the newest) and at most n: one page. Reads one folder's
  * names and no job (that each job on the page exists costs one system call). Returns the number of entries put into ret. -ENOENT is 0. */
 int index_page(const struct spool *s, const char *owner, struct index_entry before, struct index_entry *ret, size_t n);
-/* How many jobs of an owner exist, counted up to most; owner without ':': of all owners of that door. */
+/* How many jobs of an owner exist and are not pruned, counted up to most; owner without ':': of all owners of that door. */
 int index_count(const struct spool *s, const char *owner, size_t most);
 /* Every name of every owner, in no order; key/ is left out. For start-up and the check. Stops at f's first negative result. */
 int index_each(const struct spool *s,

@@ -11,6 +11,7 @@ libspool_a_SOURCES = \
 	src/spool/job.c src/spool/job.h \
 	src/spool/layout.c src/spool/layout.h \
 	src/spool/manifest.c src/spool/manifest.h \
+	src/spool/meta.c src/spool/meta.h \
 	src/spool/pack.c src/spool/pack.h \
 	src/spool/receipt.c src/spool/receipt.h \
 	src/spool/record.c src/spool/record.h src/spool/record_internal.h \

@@ -91,6 +91,15 @@ remove_half(int dir_fd, const char *name, void *ctx)
 }
 
 void
+pack_remove(const struct spool *s, const char *name)
+{
+	char path[PATH_SIZE];
+
+	pack_path(name, ".zip", path);
+	(void)unlinkat(s->root_fd, path, 0);
+}
+
+void
 pack_failed(const struct spool *s, const char *name)
 {
 	scoped(close_fd) int fd = pack_open_folder(s);

@@ -24,6 +24,8 @@ int pack_state(const struct spool *s, const char *name);
 int pack_use(const struct spool *s, const char *name);
 /* An attempt failed, and its packer has ended: leaves no half zip, and a mark for whoever waits. */
 void pack_failed(const struct spool *s, const char *name);
+/* Removes it, of a job whose files go. */
+void pack_remove(const struct spool *s, const char *name);
 /* Removes what was not used for PACK_KEEP_USEC, and then the least recently used until max_bytes hold the rest and what is no
  * zip (half ones, marks), which goes after an hour. */
 int pack_sweep(const struct spool *s, uint64_t max_bytes);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "basic/scoped.h"
 #include "spool/accept.h"
 #include "spool/accept_internal.h"
+#include "spool/meta.h"
 #include "spool/record.h"
 #include "spool/spool_internal.h"
 
@@ -84,7 +86,7 @@ mend_file(int dir_fd, const char *name, const void *data, size_t len, gid_t gid)
 /* The inputs of the record. One that lies outside the journal was flushed, with its folder, before the record was: its size tells
  * whether that was so, and its content is not read at every start-up. */
 static int
-mend_inputs(int in_fd, gid_t gid, const struct job *job, const struct redo_record *rec)
+mend_inputs(int in_fd, gid_t gid, const struct job *job, const struct redo_record *rec, bool pruned)
 {
 	for (size_t i = 0; i < job->n_inputs; i++) {
 		const struct job_input *in = &job->inputs[i];
@@ -95,7 +97,7 @@ mend_inputs(int in_fd, gid_t gid, const struct job *job, const struct redo_recor
 			r = mend_file(in_fd, in->name, blob->data, blob->len, gid);
 		} else {
 			r = file_is(in_fd, in->name, NULL, in->size, gid);
-			if (r == 0)
+			if (r == 0 && !pruned)
 				r = -EBADMSG;
 		}
 		if (r < 0)
@@ -105,7 +107,7 @@ mend_inputs(int in_fd, gid_t gid, const struct job *job, const struct redo_recor
 }
 
 static int
-mend_folder(const struct spool *s, int job_fd, const struct job *job, const struct redo_record *rec)
+mend_folder(const struct spool *s, int job_fd, const struct job *job, const struct redo_record *rec, bool pruned)
 {
 	const gid_t gid = s->groups.gate_gid;
 	scoped(close_fd) int in_fd = -EBADF;
@@ -117,7 +119,7 @@ mend_folder(const struct spool *s, int job_fd, const struct job *job, const stru
 	in_fd = make_dir_at(job_fd, JOB_IN, MODE_LIST, gid);
 	if (in_fd < 0)
 		return in_fd;
-	r = mend_inputs(in_fd, gid, job, rec);
+	r = mend_inputs(in_fd, gid, job, rec, pruned);
 	if (r < 0)
 		return r;
 	r = exists_at(job_fd, FILE_LOCK);
@@ -149,7 +151,7 @@ make_again(const struct spool *s, const struct job *job, const struct redo_recor
 			return -EBADMSG;
 	}
 	r = incoming_begin(s, job->id, &job_fd, &in_fd);
-	return r < 0 ? r : mend_folder(s, job_fd, job, rec);
+	return r < 0 ? r : mend_folder(s, job_fd, job, rec, false);
 }
 
 static int
@@ -177,8 +179,9 @@ record_job(const struct redo_record *rec, struct job **ret)
 	return 0;
 }
 
+/* pruned: by a later record, so that its inputs may be gone, rightly. */
 static int
-replay_accept(const struct spool *s, const struct redo_record *rec)
+replay_accept(const struct spool *s, const struct redo_record *rec, bool pruned)
 {
 	scoped(free_job) struct job *job = NULL;
 	scoped(close_fd) int job_fd = -EBADF;
@@ -191,7 +194,7 @@ replay_accept(const struct spool *s, const struct redo_record *rec)
 		job_fd = open_dir_at(s->incoming_fd, rec->id);
 	if (job_fd < 0 && job_fd != -ENOENT)
 		return job_fd;
-	r = job_fd < 0 ? make_again(s, job, rec) : mend_folder(s, job_fd, job, rec);
+	r = job_fd < 0 ? make_again(s, job, rec) : mend_folder(s, job_fd, job, rec, pruned);
 	return r < 0 ? r : accept_publish(s, job);
 }
 
@@ -224,13 +227,25 @@ replay_state(const struct spool *s, int job_fd, const struct redo_record *rec)
 	return replace_file_at(job_fd, FILE_STATE, rec->text, rec->text_len, MODE_RECORD, s->groups.gate_gid);
 }
 
-int
-accept_replay(const struct spool *s, const struct redo_record *rec)
+static int
+replay_meta(const struct spool *s, int job_fd, const struct redo_record *rec)
+{
+	struct job_meta meta = { NULL, 0 };
+	int r = meta_store(job_fd, s->groups, rec->text, rec->text_len);
+
+	if (r >= 0)
+		r = meta_parse(rec->text, rec->text_len, &meta);
+	meta_done(&meta);
+	return r >= 0 && meta.pruned_usec > 0 ? prune_files(s, rec->id) : r;
+}
+
+static int
+replay(const struct spool *s, const struct redo_record *rec, bool pruned)
 {
 	scoped(close_fd) int job_fd = -EBADF;
 
 	if (rec->type == REDO_ACCEPT)
-		return replay_accept(s, rec);
+		return replay_accept(s, rec, pruned);
 	if (rec->type == REDO_FORGET)
 		return accept_forget(s, rec->id);
 	job_fd = spool_open_job(s, rec->id);
@@ -239,34 +254,54 @@ accept_replay(const struct spool *s, const struct redo_record *rec)
 	if (job_fd < 0)
 		return job_fd;
 	if (rec->type == REDO_META)
-		return meta_store(job_fd, s->groups, rec->text, rec->text_len);
+		return replay_meta(s, job_fd, rec);
 	return replay_state(s, job_fd, rec);
 }
 
-struct recovery {
-	const struct spool *s;
-	char (*forgotten)[ID_SIZE];	/* sorted once all are there */
+int
+accept_replay(const struct spool *s, const struct redo_record *rec)
+{
+	return replay(s, rec, false);
+}
+
+struct ids {
+	char (*ids)[ID_SIZE];	/* sorted once all are there */
 	size_t n, cap;
 };
 
-static int
-note_forgotten(const struct redo_record *rec, void *ctx)
-{
-	struct recovery *rv = ctx;
+struct recovery {
+	const struct spool *s;
+	struct ids forgotten, pruned;
+};
 
-	if (rec->type != REDO_FORGET)
-		return 0;
-	if (rv->n == rv->cap) {
-		size_t cap = rv->cap ? 2 * rv->cap : 64;
-		char (*more)[ID_SIZE] = reallocarray(rv->forgotten, cap, sizeof *more);
+static int
+add_id(struct ids *i, const char *id)
+{
+	if (i->n == i->cap) {
+		size_t cap = i->cap ? 2 * i->cap : 64;
+		char (*more)[ID_SIZE] = reallocarray(i->ids, cap, sizeof *more);
 
 		if (!more)
 			return -ENOMEM;
-		rv->forgotten = more;
-		rv->cap = cap;
+		i->ids = more;
+		i->cap = cap;
 	}
-	memcpy(rv->forgotten[rv->n++], rec->id, ID_SIZE);
+	memcpy(i->ids[i->n++], id, ID_SIZE);
 	return 0;
+}
+
+static int
+note_ends(const struct redo_record *rec, void *ctx)
+{
+	struct recovery *rv = ctx;
+	struct job_meta meta = { NULL, 0 };
+
+	if (rec->type == REDO_FORGET)
+		return add_id(&rv->forgotten, rec->id);
+	if (rec->type != REDO_META || meta_parse(rec->text, rec->text_len, &meta) < 0)
+		return 0;
+	meta_done(&meta);
+	return meta.pruned_usec > 0 ? add_id(&rv->pruned, rec->id) : 0;
 }
 
 static int
@@ -275,28 +310,41 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, ID_SIZE);
 }
 
+static void
+sort_ids(struct ids *i)
+{
+	if (i->n > 0)
+		qsort(i->ids, i->n, sizeof *i->ids, compare_ids);
+}
+
+static bool
+has_id(const struct ids *i, const char *id)
+{
+	return i->n > 0 && bsearch(id, i->ids, i->n, sizeof *i->ids, compare_ids);
+}
+
 static int
 replay_one(const struct redo_record *rec, void *ctx)
 {
 	const struct recovery *rv = ctx;
 
-	if (rec->type != REDO_FORGET && rv->n > 0 &&
-	    bsearch(rec->id, rv->forgotten, rv->n, sizeof *rv->forgotten, compare_ids))
+	if (rec->type != REDO_FORGET && has_id(&rv->forgotten, rec->id))
 		return 0;
-	return accept_replay(rv->s, rec);
+	return replay(rv->s, rec, has_id(&rv->pruned, rec->id));
 }
 
 int64_t
 accept_recover(const struct spool *s, struct redo *redo)
 {
 	struct recovery rv = { .s = s };
-	int64_t n = redo_replay(redo, note_forgotten, &rv);
+	int64_t n = redo_replay(redo, note_ends, &rv);
 
 	if (n >= 0) {
-		if (rv.n > 0)
-			qsort(rv.forgotten, rv.n, sizeof *rv.forgotten, compare_ids);
+		sort_ids(&rv.forgotten);
+		sort_ids(&rv.pruned);
 		n = redo_replay(redo, replay_one, &rv);
 	}
-	free(rv.forgotten);
+	free(rv.forgotten.ids);
+	free(rv.pruned.ids);
 	return n;
 }

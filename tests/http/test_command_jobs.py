@@ -465,6 +465,9 @@ def test_kill_and_delete(command, fake):
     assert "not finished" in command.err("delete", JOB, status=6)
     assert command.out("delete", JOB) == ""
     assert command.json("delete", JOB) == {"id": JOB, "deleted": True}
+    fake.on("DELETE", f"/v1/jobs/{JOB}/files", Reply(silent=True), Reply(b"", 204, {"Content-Length": None}))
+    assert command.json("delete", "--files", JOB) == {"id": JOB, "pruned": True}
+    assert "--files" in command.err("kill", "--files", JOB, status=2)
     assert command.err("delete", JOB, "e" * 32, status=5)
     # The answer to the first was lost; it had deleted the job.
     fake.on("DELETE", f"/v1/jobs/{JOB}", Reply(silent=True), problem(404, "none"))

@@ -325,6 +325,23 @@ def test_the_reserve_is_kept(make_stack, small_disk):
         assert may(room - (48 << 20), second) == "ENOSPC"	# the first one's room is held
 
 
+def test_below_the_reserve_nothing_is_accepted_and_what_waits_runs(make_stack, small_disk):
+    disk = small_disk(96 << 20)
+    stack = make_stack(parts=("helper",), tools=jobs.TOOLS, spool=os.path.join(disk, "spool"), slots=1,
+                       conf={"spool": {"disk_reserve": "40M"}})
+    with stack.helper() as gate:
+        blocker = jobs.submit(gate, "echo begun; exec sleep 1000")
+        jobs.wait_log(stack, blocker, "begun")
+        waiting = [jobs.submit(gate, "head -c 1M /dev/zero >out", tool=tool) for tool in ("once", "twice")]
+        filler = disks.fill(disk, 20 << 20)
+        answer = gate.ask(jobs.request())
+        assert jobs.error(answer) == "ENOSPC" and answer["retry_after"] > 0, answer
+        assert gate.kill(blocker)["ok"]
+        assert [stack.wait_for_result(job)["verdict"] for job in waiting] == ["passed"] * 2
+        os.unlink(filler)
+        assert stack.wait_for_result(jobs.submit(gate))["verdict"] == "passed"
+
+
 # Expiry
 
 def expired(stack, job, seconds=20):

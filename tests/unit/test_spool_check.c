@@ -20,6 +20,7 @@
 #include "spool/check.h"
 #include "spool/index.h"
 #include "spool/manifest.h"
+#include "spool/meta.h"
 #include "spool/record.h"
 
 static const char *const inputs[] = { "problem.txt", "some text\n", NULL };
@@ -242,6 +243,18 @@ static void foreign_key(struct scene *sc) { assert_int_equal(index_key_set(sc->f
 static void others_key(struct scene *sc) { assert_int_equal(index_key_set(sc->f->s, "v1", "other", queued_id), 0); }
 static void missing_key(struct scene *sc) { assert_int_equal(index_key_remove(sc->f->s, "v1", "name", queued_id), 0); }
 static void taken_key(struct scene *sc) { assert_int_equal(index_key_set(sc->f->s, "v1", "name", running_id), 0); }
+static void
+say_pruned(struct scene *sc, const char *id)
+{
+	static const char text[] = "{\"v\":1,\"pruned_usec\":1770000000000000}";
+	scoped(close_fd) int fd = job_folder(sc, id);
+
+	assert_int_equal(meta_store(fd, sc->f->s->groups, text, sizeof text - 1), 0);
+}
+
+static void half_pruned(struct scene *sc) { say_pruned(sc, finished_id); }
+static void live_pruned(struct scene *sc) { say_pruned(sc, running_id); assert_int_equal(prune_files(sc->f->s, running_id), 0); }
+static void torn_meta(struct scene *sc) { write_in_job(sc, finished_id, "meta.json", "{\"v\":1,"); }
 static void torn_journal(struct scene *sc) { help_write(sc->f->s->root_fd, "redo", "x"); }
 
 static void
@@ -398,6 +411,7 @@ static const struct fault faults[] = {
 	FAULT(stray_root, 0, 1, false), FAULT(temporary_root, 0, 1, true), FAULT(stray_xx, 1, 0, false),
 	FAULT(stray_job, 1, 0, false), FAULT(stray_key, 0, 1, true), FAULT(foreign_key, 1, 0, false),
 	FAULT(others_key, 0, 1, true), FAULT(missing_key, 1, 0, true), FAULT(taken_key, 1, 1, true),
+	FAULT(half_pruned, 0, 3, true), FAULT(live_pruned, 1, 1, false), FAULT(torn_meta, 1, 0, false),
 	FAULT(torn_journal, 1, 0, false), FAULT(linked_output, 1, 0, false), FAULT(folder_for_a_file, 1, 0, false),
 	FAULT(in_two_places, 1, 1, false), FAULT(in_the_wrong_folder, 1, 0, false), FAULT(anothers_record, 1, 0, false),
 	FAULT(missing_index, 1, 0, true), FAULT(stray_index, 0, 1, true), FAULT(foreign_index, 1, 0, true),
@@ -462,10 +476,10 @@ test_check_takes_what_the_contracts_allow(void **state)
 	assert_clean(sc);
 	assert_int_equal(sc->rep.finished, 2);
 	/* Its files taken away, its record kept. */
-	assert_int_equal(accept_drop_work(sc->f->s, finished_id), 0);
-	assert_int_equal(unlinkat(done, "log", 0), 0);
-	assert_int_equal(meta_store(done, sc->f->s->groups, "{\"v\":1,\"pruned\":true}", 21), 0);
-	assert_int_equal(trash_empty(sc->f->s, 0), 1);
+	say_pruned(sc, finished_id);
+	assert_int_equal(prune_files(sc->f->s, finished_id), 0);
+	assert_int_equal(prune_files(sc->f->s, finished_id), 0);
+	assert_int_equal(trash_empty(sc->f->s, 0), 2);
 	assert_clean(sc);
 }
 

@@ -1,0 +1,323 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "basic/id.h"
+#include "basic/log.h"
+#include "helper/kill.h"
+#include "helper/live.h"
+#include "helper/weight.h"
+#include "spool/index.h"
+#include "spool/meta.h"
+
+enum {
+	BATCH = 256,	/* jobs that are weighed at once */
+	SHED_MAX = 64,	/* that go at once */
+	STALE_MIN = 1024,	/* from so many names of jobs that are gone on, all are learned anew */
+};
+
+/* A finished job with files; a heap by the time of its end. 32 bytes each. */
+struct known {
+	uint64_t ended_usec;
+	uint64_t bytes;
+	struct id_packed id;
+};
+
+struct weights {
+	struct helper *helper;
+	uint64_t bytes;
+	struct known *heap;	/* only where there is a cap */
+	size_t n, room;
+	size_t stale;	/* of the heap: gone by other ways */
+	struct id_packed *unknown;
+	size_t n_unknown, unknown_room;
+	struct weighing *weighing;	/* NULL: nothing is */
+	bool anew;	/* what is being weighed is learned anew afterwards */
+	size_t shedding;	/* on their way out */
+};
+
+struct weighing {
+	struct task task;
+	struct helper *helper;
+	size_t n;
+	struct {
+		char id[ID_SIZE];
+		uint64_t bytes, ended_usec;
+		int error;
+		bool gone;	/* the loop's: it went away meanwhile */
+	} jobs[BATCH];
+};
+
+static uint64_t
+cap(const struct helper *h)
+{
+	return config_number(h->config, "spool", "results_max");
+}
+
+/* ---- the heap ---- */
+
+static void
+heap_push(struct weights *w, struct known known)
+{
+	size_t i = w->n;
+
+	if (w->n == w->room) {
+		size_t room = w->room ? w->room + w->room / 2 : 256;
+		struct known *grown = reallocarray(w->heap, room, sizeof *grown);
+
+		if (!grown)	/* it stays until a start learns of it again */
+			return;
+		w->heap = grown;
+		w->room = room;
+	}
+	w->n++;
+	for (; i > 0 && w->heap[(i - 1) / 2].ended_usec > known.ended_usec; i = (i - 1) / 2)
+		w->heap[i] = w->heap[(i - 1) / 2];
+	w->heap[i] = known;
+}
+
+static struct known
+heap_pop(struct weights *w)
+{
+	struct known top = w->heap[0], last = w->heap[--w->n];
+	size_t i = 0;
+
+	for (size_t child; (child = 2 * i + 1) < w->n; i = child) {
+		if (child + 1 < w->n && w->heap[child + 1].ended_usec < w->heap[child].ended_usec)
+			child++;
+		if (w->heap[child].ended_usec >= last.ended_usec)
+			break;
+		w->heap[i] = w->heap[child];
+	}
+	if (w->n > 0)
+		w->heap[i] = last;
+	return top;
+}
+
+/* ---- too much ---- */
+
+static void
+shed(struct weights *w)
+{
+	uint64_t most = cap(w->helper), going = 0;
+	struct known gone[SHED_MAX];
+	size_t n = 0;
+
+	if (most == 0 || w->shedding > 0 || w->helper->leaving || w->helper->stopped)
+		return;
+	while (n < SHED_MAX && w->n > 0 && w->bytes > most && w->bytes - most > going) {
+		gone[n] = heap_pop(w);
+		going += gone[n++].bytes;
+	}
+	w->shedding = n;
+	for (size_t i = 0; i < n; i++) {
+		char id[ID_SIZE];
+
+		id_unpack(&gone[i].id, id);
+		log_info("job %s goes: finished jobs have more than results_max", id);
+		forget_shed(w->helper, id);
+	}
+}
+
+void
+weights_shed_one(struct helper *h)
+{
+	struct weights *w = h->weights;
+
+	if (w && w->shedding > 0 && --w->shedding == 0)
+		shed(w);
+}
+
+/* ---- learning ---- */
+
+static void weigh_next(struct weights *w);
+
+static void
+weigh(struct task *task)
+{
+	struct weighing *g = task_owner(task, struct weighing, task);
+
+	for (size_t i = 0; i < g->n; i++)
+		g->jobs[i].error = job_weight(g->helper->spool, g->jobs[i].id, &g->jobs[i].bytes, &g->jobs[i].ended_usec);
+}
+
+static int learn_all(struct weights *w);
+
+static void
+weighed(struct task *task)
+{
+	struct weighing *g = task_owner(task, struct weighing, task);
+	struct helper *h = g->helper;
+	struct weights *w = h->weights;
+
+	w->weighing = NULL;
+	if (w->anew) {
+		w->anew = false;
+		(void)learn_all(w);
+	} else {
+		for (size_t i = 0; i < g->n; i++) {
+			struct known known = { .ended_usec = g->jobs[i].ended_usec, .bytes = g->jobs[i].bytes };
+
+			if (g->jobs[i].error < 0 || g->jobs[i].gone || known.bytes == 0)
+				continue;	/* gone, damaged, or pruned */
+			w->bytes += known.bytes;
+			id_pack(g->jobs[i].id, &known.id);
+			if (cap(h) > 0)
+				heap_push(w, known);
+		}
+		shed(w);
+	}
+	free(g);
+	weigh_next(w);
+	helper_check_leaving(h);
+}
+
+static void
+weigh_next(struct weights *w)
+{
+	struct weighing *g;
+
+	if (w->weighing || w->n_unknown == 0 || w->helper->leaving || !(g = calloc(1, sizeof *g)))
+		return;
+	for (; g->n < BATCH && w->n_unknown > 0; g->n++)
+		id_unpack(&w->unknown[--w->n_unknown], g->jobs[g->n].id);
+	g->task.work = weigh;
+	g->task.done = weighed;
+	g->helper = w->helper;
+	w->weighing = g;
+	offload_run(w->helper->slow, &g->task);
+}
+
+static int
+add_unknown(struct weights *w, const char *id)
+{
+	if (w->n_unknown == w->unknown_room) {
+		size_t room = w->unknown_room ? w->unknown_room + w->unknown_room / 2 : 64;
+		struct id_packed *grown = reallocarray(w->unknown, room, sizeof *grown);
+
+		if (!grown)
+			return -ENOMEM;
+		w->unknown = grown;
+		w->unknown_room = room;
+	}
+	id_pack(id, &w->unknown[w->n_unknown++]);
+	return 0;
+}
+
+static int
+learn(const char *owner, uint64_t accepted_usec, const char *id, void *ctx)
+{
+	struct weights *w = ctx;
+
+	(void)owner;
+	(void)accepted_usec;
+	return live_find(w->helper, id) ? 0 : add_unknown(w, id);
+}
+
+static int
+learn_all(struct weights *w)
+{
+	w->n = w->stale = w->n_unknown = 0;
+	w->bytes = 0;
+	return index_each(w->helper->spool, learn, w);
+}
+
+int
+weights_new(struct helper *h, struct weights **ret)
+{
+	struct weights *w = calloc(1, sizeof *w);
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->helper = h;
+	r = learn_all(w);
+	if (r < 0) {
+		(void)weights_free(w);
+		return r;
+	}
+	*ret = w;
+	weigh_next(w);
+	return 0;
+}
+
+struct weights *
+weights_free(struct weights *w)
+{
+	if (!w)
+		return NULL;
+	free(w->heap);
+	free(w->unknown);
+	free(w);
+	return NULL;
+}
+
+static void
+begin_anew(struct weights *w)
+{
+	if (w->weighing) {
+		w->anew = true;
+		return;
+	}
+	if (learn_all(w) < 0)
+		log_error("the bytes of finished jobs are not known until a restart");
+	weigh_next(w);
+}
+
+void
+weights_reload(struct helper *h)
+{
+	struct weights *w = h->weights;
+
+	if (!w)
+		return;
+	if (cap(h) > 0 && w->n == 0 && w->bytes > 0)	/* there was no cap before */
+		begin_anew(w);
+	else
+		shed(w);
+}
+
+void
+weights_add(struct helper *h, const char *id)
+{
+	if (h->weights && add_unknown(h->weights, id) == 0)
+		weigh_next(h->weights);
+}
+
+/* Whether it has not been counted yet; then it never will be. */
+static bool
+forget_unknown(struct weights *w, const char *id)
+{
+	struct id_packed packed;
+
+	id_pack(id, &packed);
+	for (size_t i = 0; i < w->n_unknown; i++)
+		if (memcmp(&w->unknown[i], &packed, sizeof packed) == 0) {
+			w->unknown[i] = w->unknown[--w->n_unknown];
+			return true;
+		}
+	for (size_t i = 0; w->weighing && i < w->weighing->n; i++)
+		if (strcmp(w->weighing->jobs[i].id, id) == 0)
+			return w->weighing->jobs[i].gone = true;
+	return false;
+}
+
+void
+weights_freed(struct helper *h, const char *id, uint64_t bytes)
+{
+	struct weights *w = h->weights;
+
+	if (!w || bytes == 0 || forget_unknown(w, id))
+		return;
+	w->bytes -= bytes < w->bytes ? bytes : w->bytes;
+	if (w->shedding == 0 && w->n > 0 && ++w->stale > STALE_MIN && w->stale > w->n / 2)
+		begin_anew(w);
+}
+
+uint64_t
+weights_bytes(const struct helper *h)
+{
+	return h->weights ? h->weights->bytes : 0;
+}

@@ -1,0 +1,34 @@
+/* meta.h - meta.json: what changes after a job was accepted. The helper writes it, each time whole, after a record of the journal. */
+#ifndef SPOOLGATE_META_H
+#define SPOOLGATE_META_H
+
+#include <json-c/json.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spool/layout.h"
+
+struct job_meta {
+	json_object *note;	/* the service's own members that may change, as text at most NOTE_MAX; NULL: none */
+	uint64_t pruned_usec;	/* wall time at which its files were removed; 0: they were not */
+};
+static inline void meta_done(struct job_meta *m) { json_object_put(m->note); m->note = NULL; }
+
+/* A job without the file has an empty one. -EBADMSG: damaged; -EPROTONOSUPPORT: newer. */
+int meta_load(int job_fd, struct job_meta *ret);
+int meta_parse(const char *text, size_t len, struct job_meta *ret);
+/* -EINVAL: the note is no object; -E2BIG: too large or too deep. The caller frees. */
+int meta_format(const struct job_meta *m, char **ret_text, size_t *ret_len);
+
+/* Removes what a finished job was given and has left: in/, work/, log, stdout, its zip. Its records stay: job.json, state.json, meta.json,
+ * the verdict, the manifest and the receipt, which say in hashes what there was. Done again it changes nothing. After meta.json says
+ * so. */
+int prune_files(const struct spool *s, const char *id);
+/* 1 if its files were removed, 0 if not; -ENOENT: no such job. */
+int job_is_pruned(const struct spool *s, const char *id);
+
+/* Bytes that a finished job's inputs, log, answer and files have, by its records; a pruned one's are 0. When it ended, too. -ENOENT: not
+ * finished, or gone. */
+int job_weight(const struct spool *s, const char *id, uint64_t *ret_bytes, uint64_t *ret_ended_usec);
+
+#endif
