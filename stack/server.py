@@ -1,5 +1,7 @@
 """One stack: its configuration on disk and its three long-running parts, started, stopped and looked at one by one."""
 
+import contextlib
+import hashlib
 import http.client
 import os
 import re
@@ -96,7 +98,7 @@ class Server:
             "spool": self.spool, "run": self.run, "log": os.path.join(self.state, "log"),
             "tools": os.path.join(self.state, "etc/tools"), "gate_state": os.path.join(self.state, "gate"),
             "bindir": self.program("bin"), "pkglibexecdir": self.program("libexec/spoolgate"),
-            "gate_socket": os.path.join(self.run, "gate.sock"),
+            "gate_socket": os.path.join(self.run, "gate.sock"), "secrets": self.secrets,
             "read_group": accounts.READ_GROUP if as_root else "", "gate_group": accounts.GATE_GROUP if as_root else "",
             "gate_user": accounts.GATE if as_root else "", "admin_user": "root" if as_root else "",
             "nginx": os.path.join(self.state, "etc/nginx"), "nginx_temp": os.path.join(self.state, "nginx"),
@@ -104,6 +106,11 @@ class Server:
             "nofile": 16384 if hard == resource.RLIM_INFINITY else min(hard, 16384),
             "connections": self.settings.connections,
         }
+
+    @property
+    def secrets(self):
+        """The folder of secret parameters, which must lie in memory; the helper makes it where a tool wants it."""
+        return f"/dev/shm/spoolgate-{os.getuid()}-{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:16]}"
 
     def _template(self, name, values):
         path = os.path.join(self.settings.source, name + ".in")
@@ -298,6 +305,9 @@ class Server:
             first = {"nginx": ((signal.SIGQUIT, 3), (signal.SIGTERM, 5)), "gate": ((signal.SIGTERM, 10),),
                      "helper": ((signal.SIGTERM, 10),)}[part]
             process.stop(*first, (signal.SIGKILL, 5))
+        if part == "helper":
+            with contextlib.suppress(OSError):	# not there, or jobs that wait need it
+                os.rmdir(self.secrets)
         self.sweep(part)
         self.parts[part] = None
         self.save()

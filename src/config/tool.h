@@ -27,6 +27,7 @@
  *	true = --verbose		; what {name} is for a boolean; without it the line is left out; false likewise
  *	choices =			; of a choice, one a line
  *	max = 400			; bytes of a text; greatest value; min likewise
+ *	secret = no			; yes: it is kept in memory alone and found in the environment alone
  *	required = no
  *	[input problem.txt]
  *	max = 4M
@@ -34,7 +35,7 @@
  *	[limits]
  *	wall = 90s			; cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
  *
- * Keys of what this version does not serve (secret, volumes, after, jail = none, trust = trusted, durable = no,
+ * Keys of what this version does not serve (volumes, after, jail = none, trust = trusted, durable = no,
  * limits = strict) are known, and a fault that says so: a tool file never promises what does not happen.
  */
 #ifndef SPOOLGATE_TOOL_H
@@ -59,7 +60,8 @@ struct parameter {
 	char *on, *off;	/* what a boolean is in an argument (`true`, `false`); NULL: its line is left out */
 	char **choices;	/* of a choice; NULL-terminated */
 	char *variable;	/* of the environment, which has the value; NULL: none */
-	struct { unsigned section, preset, words, choices, range, variable; } lines;	/* of the file, for faults; 0: not said */
+	bool secret;	/* it is in no record, no journal and no argument vector */
+	struct { unsigned section, preset, words, choices, range, variable, secret; } lines;	/* of the file, for faults; 0: not said */
 	bool has_min, has_max;
 	double min, max;	/* of the value; of a text its length in bytes (max 4096 unless said) */
 };
@@ -132,9 +134,9 @@ struct tool_refusal {
 int tool_check_value(const struct parameter *p, json_object *value, struct tool_refusal *ret_refusal);
 int tool_build_argv(const struct tool *t, json_object *params, const char *const *input_names, size_t n_inputs,
     char ***ret_argv, struct tool_refusal *ret_refusal);
-/* What parameters add to the environment, NAME=VALUE each, of parameters that tool_build_argv has accepted; *ret is
+/* What parameters, those that are secret or those that are not, add to the environment, NAME=VALUE each, of parameters that tool_build_argv has accepted; *ret is
  * NULL-terminated, the caller frees with argv_free. -EFBIG: one is too long; -ENOMEM. */
-int tool_build_env(const struct tool *t, json_object *params, char ***ret);
+int tool_build_env(const struct tool *t, json_object *params, bool secret, char ***ret);
 void argv_free(char **argv);
 static inline void free_argv(char ***argv) { argv_free(*argv); *argv = NULL; }
 const struct input *tool_find_input(const struct tool *t, const char *name);

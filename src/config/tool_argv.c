@@ -257,7 +257,7 @@ build_argument(const struct tool *t, const char *item, json_object *params, cons
 }
 
 int
-tool_build_env(const struct tool *t, json_object *params, char ***ret)
+tool_build_env(const struct tool *t, json_object *params, bool secret, char ***ret)
 {
 	scoped(free_argv) char **env = calloc(t->n_parameters + 1, sizeof *env);
 	size_t n = 0;
@@ -270,7 +270,7 @@ tool_build_env(const struct tool *t, json_object *params, char ***ret)
 		json_object *value = NULL;
 		int r;
 
-		if (!p->variable)
+		if (!p->variable || p->secret != secret)
 			continue;
 		if (params)
 			(void)json_object_object_get_ex(params, p->name, &value);

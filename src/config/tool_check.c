@@ -122,6 +122,27 @@ check_variable(struct loading *l, const struct parameter *p)
 			    p->variable);
 }
 
+/* A secret is found in the environment and nowhere else. */
+static void
+check_secret(struct loading *l, const struct parameter *p)
+{
+	scoped(strbuf_done) struct strbuf place = STRBUF_INIT(TOOL_TEXT_MAX);
+
+	if (!p->secret)
+		return;
+	if (!p->variable)
+		faults_add(l->faults, l->path, p->lines.secret, "parameter %s: a secret needs environment, the variable that has it", p->name);
+	if (p->preset)
+		faults_add(l->faults, l->path, p->lines.preset, "parameter %s: a default is no secret", p->name);
+	if (l->tool->cache_key)
+		faults_add(l->faults, l->path, p->lines.secret, "parameter %s: work with a secret is never equal: no cache-key", p->name);
+	strbuf_addf(&place, "{%s}", p->name);
+	for (char **item = l->tool->command + 1; *item; item++)
+		if (strstr(*item, strbuf_str(&place)))
+			faults_add(l->faults, l->path, l->command_lines[item - l->tool->command],
+			    "command: %s is a secret, which everybody could read in the argument vector", strbuf_str(&place));
+}
+
 static void
 check_parameters(struct loading *l)
 {
@@ -136,6 +157,7 @@ check_parameters(struct loading *l)
 		}
 		check_kind(l, p);
 		check_variable(l, p);
+		check_secret(l, p);
 		if (p->type == PARAMETER_TEXT && ((p->has_min && p->min < 0) || p->max < 0))
 			faults_add(l->faults, l->path, p->lines.range, "parameter %s: a text has no negative length", p->name);
 		else if (p->has_min && p->has_max && p->min > p->max)

@@ -58,6 +58,8 @@ describe_parameter(const struct parameter *p)
 
 	jsonw_string(&w, "name", p->name);
 	jsonw_string(&w, "type", types[p->type]);
+	if (p->secret)
+		jsonw_bool(&w, "secret", true);
 	jsonw_bool(&w, "required", p->required);
 	if (p->has_min)
 		jsonw_add(&w, "minimum", number(p->min));

@@ -363,11 +363,8 @@ on_parameter_value(struct loading *l, struct parameter *p, const char *key, cons
 	} else if (strcmp(key, "environment") == 0) {
 		variable_value(l, value, line, p);
 	} else if (strcmp(key, "secret") == 0) {
-		bool secret = false;
-
-		yes_no(l, key, value, line, &secret);
-		if (secret)
-			faults_add(l->faults, l->path, line, "secret = yes is not served by this version");
+		yes_no(l, key, value, line, &p->secret);
+		p->lines.secret = line;
 	} else if (strcmp(key, "required") == 0) {
 		yes_no(l, key, value, line, &p->required);
 	} else if (strcmp(key, "min") == 0 || strcmp(key, "max") == 0) {

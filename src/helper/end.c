@@ -293,7 +293,7 @@ finish_walk(struct look *k)
 	int r = -ELOOP;
 
 	if (l->finish_tries++ < FINISH_TRIES)
-		r = start_supervisor(l, k->job, PLAN_FINISH, &k->job_fd, &k->lock_fd);
+		r = start_supervisor(l, k->job, NULL, PLAN_FINISH, &k->job_fd, &k->lock_fd);
 	if (r < 0) {
 		log_error("job %s: its outputs cannot be listed: %s", l->id, strerror(-r));
 		set_verdict(k, k->want.want == WANT_KILL ? VERDICT_KILLED : VERDICT_LOST, "its outputs could not be listed");

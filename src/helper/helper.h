@@ -33,6 +33,7 @@ struct helper {
 	char boot[BOOT_ID_SIZE];
 
 	struct spool *spool;
+	int secrets_fd;	/* secret.h; -EBADF: no tool wants it */
 	int lock_fd;	/* the spool's lock; kept over a re-execution */
 	struct redo *redo;
 	struct writer *writer;

@@ -12,6 +12,7 @@
 #include "helper/group.h"
 #include "helper/kill.h"
 #include "helper/live.h"
+#include "helper/secret.h"
 #include "helper/start.h"
 #include "helper/weight.h"
 
@@ -230,6 +231,7 @@ live_finished(struct live *l, const struct job_result *result)
 	give_slot_back(l);
 	kill_settle(l, true);
 	expire_add(h, l->id, l->accepted_usec);
+	secrets_remove(h->secrets_fd, l->id);
 	if (result)
 		weights_add(h, l->id);
 	server_changed(h, l->id);

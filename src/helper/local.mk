@@ -16,6 +16,7 @@ spoolgated_SOURCES = \
 	src/helper/pack.c src/helper/pack.h \
 	src/helper/queue.c src/helper/queue.h \
 	src/helper/resume.c src/helper/resume.h \
+	src/helper/secret.c src/helper/secret.h \
 	src/helper/server.c src/helper/server.h \
 	src/helper/start.c src/helper/start.h \
 	src/helper/submission.c src/helper/submission.h \

@@ -24,6 +24,7 @@
 #include "helper/kill.h"
 #include "helper/live.h"
 #include "helper/pack.h"
+#include "helper/secret.h"
 #include "helper/server.h"
 #include "helper/start.h"
 #include "helper/submit.h"
@@ -68,6 +69,8 @@ load_all(const char *path, struct config **ret_config, struct tools **ret_tools,
 		log_error("out of memory");
 		return 1;
 	}
+	if (tools)
+		secrets_check(config, tools, &f);
 	print_faults(&f);
 	if (f.n == 0) {
 		*ret_config = take_ptr(config);
@@ -75,6 +78,17 @@ load_all(const char *path, struct config **ret_config, struct tools **ret_tools,
 		*ret_accounts = accounts;
 	}
 	return f.n;
+}
+
+static int
+open_secrets(struct helper *h)
+{
+	int r = secrets_open(h);
+
+	if (r < 0)
+		log_error("%s: %s", config_string(h->config, "helper", "secrets"), r == -EPERM ? "it is another's, or open to others" :
+		    r == -EMEDIUMTYPE ? "it is on no tmpfs" : strerror(-r));
+	return r;
 }
 
 size_t
@@ -96,6 +110,7 @@ helper_reload(struct helper *h)
 		h->accounts = accounts;
 		log_notice("configuration reloaded: %zu tools", tools_count(tools));
 		weights_reload(h);
+		(void)open_secrets(h);
 		live_schedule(h);
 	}
 	(void)sd_notify(0, "READY=1");
@@ -336,7 +351,11 @@ start_parts(struct helper *h)
 	if (r >= 0)
 		r = live_table_new(h, &h->live);
 	if (r >= 0)
+		r = open_secrets(h);
+	if (r >= 0)
 		r = recover_all(h);
+	if (r >= 0)
+		secrets_sweep(h);
 	if (r >= 0)
 		r = expiry_new(h, &h->expiry);
 	if (r >= 0)
@@ -369,6 +388,7 @@ free_helper(struct helper *h)
 	h->tools = tools_free(h->tools);
 	h->config = config_free(h->config);
 	close_fd(&h->lock_fd);
+	close_fd(&h->secrets_fd);
 	free(h->program);
 }
 
@@ -465,7 +485,7 @@ main(int argc, char *argv[])
 		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'k' },
 		{ "version", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
-	struct helper h = { .lock_fd = -EBADF };
+	struct helper h = { .lock_fd = -EBADF, .secrets_fd = -EBADF };
 	struct rlimit files = { OPEN_FILES, OPEN_FILES };
 	bool check = false;
 	int c, r;

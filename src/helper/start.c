@@ -14,6 +14,7 @@
 #include "basic/proc.h"
 #include "basic/scoped.h"
 #include "helper/end.h"
+#include "helper/secret.h"
 #include "helper/start.h"
 #include "spool/accept.h"
 #include "spool/redo.h"
@@ -28,6 +29,7 @@ struct start {
 	int job_fd;
 	int lock_fd;
 	struct job *job;
+	char **secrets;	/* NULL: it has none */
 	int error;
 };
 
@@ -111,11 +113,12 @@ join_lists(char *const *one, char *const *two, char ***ret)
 }
 
 static int
-make_plan(struct live *l, const struct job *job, enum plan_mode mode, struct plan **ret)
+make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, struct plan **ret)
 {
 	struct helper *h = l->helper;
 	const struct tool *tool = tools_find(h->tools, job->tool);
 	scoped(free_plan) struct plan *p = plan_new();
+	scoped(free_argv) char **env = NULL;
 	int r;
 
 	if (!tool)
@@ -139,7 +142,9 @@ make_plan(struct live *l, const struct job *job, enum plan_mode mode, struct pla
 		return -ENOMEM;
 	r = join_lists(job->argv, NULL, &p->argv);
 	if (r == 0)
-		r = join_lists(tool->environment, job->env, &p->env);
+		r = join_lists(job->env, secrets, &env);
+	if (r == 0)
+		r = join_lists(tool->environment, env, &p->env);
 	if (r == 0)
 		r = join_lists(tool->folders, NULL, &p->folders);
 	if (r == 0)
@@ -214,7 +219,7 @@ spawn(const char *program, const int fds[4], pid_t *ret_pid)
 }
 
 int
-start_supervisor(struct live *l, const struct job *job, enum plan_mode mode, int *job_fd, int *lock_fd)
+start_supervisor(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, int *job_fd, int *lock_fd)
 {
 	scoped(free_plan) struct plan *plan = NULL;
 	scoped(free_ptr) char *text = NULL;
@@ -225,7 +230,7 @@ start_supervisor(struct live *l, const struct job *job, enum plan_mode mode, int
 	size_t len = 0;
 	pid_t pid = -1;
 
-	r = make_plan(l, job, mode, &plan);
+	r = make_plan(l, job, secrets, mode, &plan);
 	if (r == 0)
 		r = plan_format(plan, &text, &len);
 	if (r < 0)
@@ -343,6 +348,8 @@ prepare(struct task *task)
 		s->lock_fd = r = job_lock(s->job_fd);
 	if (r >= 0)
 		r = job_load(s->job_fd, &s->job);
+	if (r >= 0 && s->job->secrets)
+		r = secrets_load(s->live->helper->secrets_fd, s->live->id, &s->secrets);
 	if (r >= 0)
 		r = accept_drop_work(s->spool, s->live->id);
 	if (r >= 0)
@@ -397,12 +404,19 @@ act_on_prepared(struct start *s)
 		put_off(s);
 		return;
 	}
+	if (s->error == -ENOKEY) {
+		struct job_result result = { .verdict = VERDICT_LOST, .exit_code = -1, .message = "its secret parameters went with the host's memory" };
+
+		log_warning("job %s is lost: %s", l->id, result.message);
+		end_job(l, take_fd(s->job_fd), take_fd(s->lock_fd), &result);
+		return;
+	}
 	if (s->error < 0) {
 		refuse_start(s, "it could not be prepared");
 		return;
 	}
 	l->attempt = s->want.attempt;
-	s->error = start_supervisor(l, s->job, PLAN_RUN, &s->job_fd, &s->lock_fd);
+	s->error = start_supervisor(l, s->job, s->secrets, PLAN_RUN, &s->job_fd, &s->lock_fd);
 	if (is_passing(s->error))
 		put_off(s);
 	else if (s->error < 0)
@@ -424,6 +438,7 @@ prepared(struct task *task)
 	close_fd(&s->job_fd);
 	close_fd(&s->lock_fd);
 	(void)job_free(s->job);
+	argv_free(s->secrets);
 	free(s);
 }
 

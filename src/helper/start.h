@@ -13,8 +13,8 @@ void start_job(struct live *l);
 void start_follow(struct live *l, int pidfd);
 /* What waitid(2) says of a supervisor's end, whoever waited: one that could not flush stops the helper. */
 void start_reaped(struct helper *h, const siginfo_t *info);
-/* Spawns a supervisor on an open, locked job, with this plan mode; takes job_fd and lock_fd on success. control_fd (where not
+/* Spawns a supervisor on an open, locked job, with this plan mode; secrets: for its environment, or NULL; takes job_fd and lock_fd on success. control_fd (where not
  * NULL) is the helper's end of the control socket. -ENOENT: the tool is in no tool file any more. */
-int start_supervisor(struct live *l, const struct job *job, enum plan_mode mode, int *job_fd, int *lock_fd);
+int start_supervisor(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, int *job_fd, int *lock_fd);
 
 #endif

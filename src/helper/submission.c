@@ -50,6 +50,9 @@ submission_free(struct submission *s)
 		live_owner_put(s->helper, s->owner);
 	(void)job_free(s->job);
 	(void)sha256_free(s->once_hash);
+	for (char **one = s->secrets; one && *one; one++)
+		explicit_bzero(*one, strlen(*one));
+	argv_free(s->secrets);
 	conditions_done(&s->conditions);
 	free(s->write.data);
 	free(s);
@@ -155,11 +158,28 @@ parse_group(struct submission *s, const struct tool *tool, json_object *body)
 	return asprintf(&job->serial, "%s:%s", tool->serial ? "tool" : job->service, serial) < 0 ? (job->serial = NULL, -ENOMEM) : 0;
 }
 
-static int
-begin_once_hash(struct submission *s, json_object *params)
+/* What is kept of a submission must not tell them, not even as a hash. */
+static json_object *
+without_secrets(const struct tool *tool, json_object *params)
 {
-	json_object *parts[] = { params, s->job->note };
+	json_object *plain = NULL;
 
+	if (!params || json_object_deep_copy(params, &plain, NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < tool->n_parameters; i++)
+		if (tool->parameters[i].secret)
+			json_object_object_del(plain, tool->parameters[i].name);
+	return plain;
+}
+
+static int
+begin_once_hash(struct submission *s, const struct tool *tool, json_object *params)
+{
+	scoped(put_json) json_object *plain = without_secrets(tool, params);
+	json_object *parts[] = { plain, s->job->note };
+
+	if (params && !plain)
+		return -ENOMEM;
 	s->once_hash = sha256_new();
 	if (!s->once_hash)
 		return -ENOMEM;
@@ -210,9 +230,12 @@ parse_submission(struct submission *s, struct message *m)
 		s->reason = s->refusal.why;
 		return r;
 	}
-	r = tool_build_env(tool, params, &job->env);
+	r = tool_build_env(tool, params, false, &job->env);
+	if (r == 0)
+		r = tool_build_env(tool, params, true, &s->secrets);
 	if (r < 0)
 		return r;
+	job->secrets = s->secrets && s->secrets[0];
 	id_new(job->id);
 	job->service = strdup(service);
 	job->tool = strdup(tool_name);
@@ -232,7 +255,7 @@ parse_submission(struct submission *s, struct message *m)
 	if (r == 0)
 		r = conditions_parse(&s->conditions, m->body, job, &s->refusal);
 	if (r == 0 && job->once[0])
-		r = begin_once_hash(s, params);
+		r = begin_once_hash(s, tool, params);
 	if (r == -EINVAL)
 		s->reason = s->refusal.why;
 	return r;

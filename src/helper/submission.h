@@ -36,6 +36,7 @@ struct submission {
 	uint64_t total_bytes;
 	bool flush;	/* the inputs are too large for the journal */
 	bool shares;	/* equal work is done once */
+	char **secrets;	/* NAME=VALUE; NULL: none */
 	const char *reason;	/* a constant, or refusal.why; for a refusal */
 	struct tool_refusal refusal;	/* its member is filled in where one is at fault */
 	int result;

@@ -11,6 +11,7 @@
 #include "basic/scoped.h"
 #include "helper/fingerprint.h"
 #include "helper/live.h"
+#include "helper/secret.h"
 #include "helper/submission.h"
 #include "helper/submit.h"
 #include "spool/accept.h"
@@ -335,6 +336,9 @@ build(struct task *task)
 		r = encode_record(s, text, len);
 	if (r >= 0)
 		r = incoming_finish(spool, job->id, job_fd, in_fd, text, len, s->flush);
+	/* Before the record: what a crash leaves of a job that is none, the next start sweeps. */
+	if (r >= 0 && job->secrets)
+		r = secrets_store(s->helper->secrets_fd, job->id, s->secrets);
 	if (r < 0)
 		incoming_abort(spool, job->id);
 	s->result = r < 0 ? r : 0;
@@ -360,6 +364,7 @@ abort_incoming(struct task *task)
 	struct submission *s = task_owner(task, struct submission, task);
 
 	incoming_abort(s->helper->spool, s->job->id);
+	secrets_remove(s->helper->secrets_fd, s->job->id);
 }
 
 static void
@@ -427,6 +432,7 @@ publish(struct task *task)
 	if (s->result < 0) {
 		(void)accept_forget(s->helper->spool, s->job->id);
 		incoming_abort(s->helper->spool, s->job->id);
+		secrets_remove(s->helper->secrets_fd, s->job->id);
 	}
 }
 

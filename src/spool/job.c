@@ -265,6 +265,8 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 	jsonw_uint(&w, "keep_usec", job->keep_usec);
 	if (job->files_usec > 0)
 		jsonw_uint(&w, "files_usec", job->files_usec);
+	if (job->secrets)
+		jsonw_bool(&w, "secrets", true);
 	jsonw_bool(&w, "twice", job->twice);
 	if (job->key)
 		jsonw_string(&w, "key", job->key);
@@ -369,6 +371,8 @@ optional_members(json_object *obj, struct job *job)
 
 	if (json_object_object_get_ex(obj, "env", NULL))
 		r = strings_parse(obj, "env", &job->env);
+	if (r >= 0 && json_object_object_get_ex(obj, "secrets", NULL))
+		r = json_get_bool(obj, "secrets", &job->secrets);
 	if (r >= 0 && json_object_object_get_ex(obj, "files_usec", NULL))
 		r = json_get_uint(obj, "files_usec", &job->files_usec);
 	for (size_t i = 0; r >= 0 && i < sizeof texts / sizeof *texts; i++)

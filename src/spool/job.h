@@ -49,6 +49,7 @@ struct job {
 	uint64_t kill_grace_usec;
 	uint64_t keep_usec;	/* forgotten this long after its end; 0: never by age */
 	uint64_t files_usec;	/* its files go this long after its end, its records stay; 0: not before those */
+	bool secrets;	/* it has secret parameters, which are kept elsewhere */
 	bool twice;	/* the tool may run twice */
 	char *key;	/* the service's own name for it, new when it was accepted; NULL: none */
 	char *serial;	/* the group of which one job runs at a time; NULL: none */

@@ -91,7 +91,7 @@ build(const struct tool *t)
 	r = tool_build_argv(t, params, names, t->n_inputs, &argv, &refusal);
 	MUST(r == 0 || (r == -EINVAL && refusal.why[0]));
 	if (r == 0) {
-		MUST(tool_build_env(t, params, &env) == 0);
+		MUST(tool_build_env(t, params, false, &env) == 0);
 		for (char **item = env; *item; item++)
 			MUST(strchr(*item, '=') > *item);
 	}

@@ -314,7 +314,7 @@ test_what_is_not_served_is_never_ignored(void **state)
 		":5: durable = no is not served by this version", ":6: limits = strict is not served by this version",
 		":7: volumes is not served by this version", ":8: serial must be yes or no",
 		":9: cache-key must be yes or no", ":10: after is not served by this version",
-		":12: secret = yes is not served by this version", NULL
+		":12: parameter p: a secret needs environment, the variable that has it", NULL
 	};
 
 	assert_bad(state, COMMAND "jail = none\ntrust = trusted\ndurable = no\nlimits = strict\nvolumes = cache\nserial = one\n"
@@ -323,6 +323,11 @@ test_what_is_not_served_is_never_ignored(void **state)
 	assert_fault(state, COMMAND "volumes =\n", ":3: volumes has no value");
 	assert_fault(state, COMMAND "serial = yes\ncache-key = yes\n", ": serial and cache-key exclude each other");
 	assert_fault(state, COMMAND "[parameter p]\nsecret = often\n", ":4: secret must be yes or no");
+	assert_fault(state, COMMAND "[parameter p]\nsecret = yes\nenvironment = P\ndefault = x\n", ":6: parameter p: a default is no secret");
+	assert_fault(state, COMMAND "\t{p}\n[parameter p]\nsecret = yes\nenvironment = P\n",
+	    ":3: command: {p} is a secret, which everybody could read in the argument vector");
+	assert_fault(state, COMMAND "cache-key = yes\n[parameter p]\nenvironment = P\nsecret = yes\n",
+	    ":6: parameter p: work with a secret is never equal: no cache-key");
 }
 
 static void

@@ -240,11 +240,11 @@ test_variables_have_values_or_are_not_there(void **state)
 	    "default = 3\nenvironment = B\n[parameter c]\ntype = boolean\ntrue = yes please\nenvironment = C\n[parameter d]\n");
 	assert_int_equal(tool_load(f->dir->fd, "v.tool", "v.tool", &faults, &t), 0);
 	assert_int_equal(faults.n, 0);
-	assert_int_equal(tool_build_env(t, NULL, &none), 0);
+	assert_int_equal(tool_build_env(t, NULL, false, &none), 0);
 	assert_string_equal(none[0], "B=3");
 	assert_null(none[1]);
 	assert_int_equal(json_parse(text, sizeof text - 1, &params), 0);
-	assert_int_equal(tool_build_env(t, params, &all), 0);
+	assert_int_equal(tool_build_env(t, params, false, &all), 0);
 	assert_string_equal(all[0], "A=x=y");
 	assert_string_equal(all[1], "B=-1");
 	assert_string_equal(all[2], "C=yes please");
