@@ -1,7 +1,8 @@
 # nginx's configuration for an installation; the quickstart fills the same templates for itself (stack/server.py).
 nginxdir = $(pkgdatadir)/nginx
 nginx_DATA = nginx/http.conf nginx/server.conf nginx/fastcgi.conf nginx/site.conf.example \
-	nginx/stableconfigs-prefix.conf nginx/stableconfigs-root.conf nginx/v1-prefix.conf
+	nginx/stableconfigs-prefix.conf nginx/stableconfigs-root.conf nginx/v1-prefix.conf \
+	nginx/metrics-prefix.conf
 NGINX_TEMPLATES = nginx/nginx.conf.in nginx/http.conf.in nginx/server.conf.in nginx/fastcgi.conf.in nginx/site.conf.in \
 	nginx/service.conf.in
 EXTRA_DIST += $(NGINX_TEMPLATES)
@@ -30,5 +31,8 @@ nginx/stableconfigs-prefix.conf: nginx/service.conf.in Makefile
 nginx/v1-prefix.conf: nginx/service.conf.in Makefile
 	$(AM_V_GEN)$(FILL) -e 's,[@]service[@],v1,g' -e 's,[@]body_max[@],257m,g' -e 's,[@]shape[@],problem,g' \
 		-e 's,[@]prefix[@],/v1,g' $(srcdir)/nginx/service.conf.in >$@
+nginx/metrics-prefix.conf: nginx/service.conf.in Makefile
+	$(AM_V_GEN)$(FILL) -e 's,[@]service[@],metrics,g' -e 's,[@]body_max[@],4k,g' -e 's,[@]shape[@],text,g' \
+		-e 's,[@]prefix[@],/metrics,g' $(srcdir)/nginx/service.conf.in >$@
 nginx/stableconfigs-root.conf: nginx/service.conf.in Makefile
 	$(AM_V_GEN)$(FILL_SERVICE) -e 's,[@]prefix[@],,g' $(srcdir)/nginx/service.conf.in >$@

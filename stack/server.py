@@ -17,7 +17,7 @@ from pathlib import Path
 from . import accounts, folder, procs
 from .folder import StackError
 from .procs import Process
-from .services import SERVICES
+from .services import METRICS, SERVICES
 
 PARTS = ("helper", "gate", "nginx")	# in the order of their start
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -133,7 +133,7 @@ class Server:
             folder.write(os.path.join(etc, "tools", name + ".tool"), text)
         for name in ("http.conf", "server.conf", "fastcgi.conf"):
             folder.write(os.path.join(etc, "nginx", name), self._template("nginx/" + name, values))
-        for service in SERVICES.values():
+        for service in (*SERVICES.values(), METRICS):
             for kind, prefix in (("prefix", service.prefix), ("root", ""))[:2 if service.classic_port else 1]:
                 folder.write(os.path.join(etc, "nginx", f"{service.name}-{kind}.conf"), self._template(
                     "nginx/service.conf", {**values, "service": service.name, "prefix": prefix,
@@ -157,7 +157,7 @@ class Server:
         main = [(f"{a}:{own.port}", " ssl http2") for a in addresses]
         table = ",".join(f'"{s.name}":{{"prefix":"{s.prefix}"}}' for s in SERVICES.values())
         block([(a, rest + " default_server backlog=4096") for a, rest in main], "_", [
-            *(f"include {etc}/{name}-prefix.conf;" for name in SERVICES),
+            *(f"include {etc}/{name}-prefix.conf;" for name in (*SERVICES, METRICS.name)),
             "location = / {", "\tdefault_type application/json;", f"\treturn 200 '{{\"services\":{{{table}}}}}\\n';", "}",
             "location / {", "\treturn 404;", "}"], True)
         for name in (s.name for s in SERVICES.values() if s.classic_port):

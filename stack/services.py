@@ -16,3 +16,5 @@ SERVICES = {s.name: s for s in (
     Service("stableconfigs", "/stableconfigs", 5005, "4160k", "plain"),
     Service("v1", "/v1", 0, "257m", "problem"),
 )}
+# Counters for Prometheus: answered like a service, and none that anybody submits to.
+METRICS = Service("metrics", "/metrics", 0, "4k", "text")

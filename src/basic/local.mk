@@ -7,6 +7,7 @@ libbasic_a_SOURCES = \
 	src/basic/escape.c src/basic/escape.h \
 	src/basic/fd.c src/basic/fd.h \
 	src/basic/hash.c src/basic/hash.h \
+	src/basic/histogram.c src/basic/histogram.h \
 	src/basic/id.c src/basic/id.h \
 	src/basic/json.c src/basic/json.h \
 	src/basic/json_parse.c \

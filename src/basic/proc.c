@@ -83,6 +83,25 @@ process_start_time(pid_t pid, uint64_t *ret_ticks)
 }
 
 int
+process_memory(pid_t pid, uint64_t *ret_bytes)
+{
+	char path[64] = { 0 }, statm[256] = { 0 };
+	unsigned long long pages = 0;
+	int r = 0;
+
+	if (pid <= 0)
+		return -ESRCH;
+	(void)snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	r = read_proc(path, statm, sizeof statm);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	if (sscanf(statm, "%*u %llu", &pages) != 1)
+		return -EBADMSG;
+	*ret_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
+int
 process_open(pid_t pid, uint64_t start_ticks)
 {
 	scoped(close_fd) int pidfd = pidfd_open_pid(pid);

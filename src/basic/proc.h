@@ -12,6 +12,8 @@ enum { BOOT_ID_SIZE = 37 };
 int boot_id(char ret_text[BOOT_ID_SIZE]);
 /* Field 22 of /proc/<pid>/stat, in clock ticks since boot. -ESRCH: no such process. */
 int process_start_time(pid_t pid, uint64_t *ret_ticks);
+/* The memory of a process that is resident now, shared pages included. -ESRCH: no such process. */
+int process_memory(pid_t pid, uint64_t *ret_bytes);
 /* A pidfd of the process that has this pid and this start time; -ESRCH where that one is gone. */
 int process_open(pid_t pid, uint64_t start_ticks);
 int pidfd_open_pid(pid_t pid);	/* plain pidfd_open(2) */

@@ -55,6 +55,8 @@ static const struct key {
 	{ "gate", "waits_max", KEY_COUNT, 1, 4096, "1024", NULL },	/* CLIENT_WATCH_MAX */
 	{ "gate", "waits_owner_max", KEY_COUNT, 1, 4096, "32", NULL },
 	{ "gate", "drain", KEY_TIME, 0, 3600 * USEC_PER_SEC, "30s", NULL },
+	{ "metrics", "open", KEY_BOOL, 0, 0, "no", NULL },
+	{ "metrics", "token_file", KEY_PATH, 0, 0, NULL, NULL },
 	{ "v1", "enabled", KEY_BOOL, 0, 0, "yes", NULL },
 	{ "v1", "queued_max", KEY_COUNT, 0, 1000000, "0", NULL },
 	{ "v1", "running_max", KEY_COUNT, 0, 1024, "0", NULL },

@@ -14,6 +14,7 @@
 #include "basic/scoped.h"
 #include "gate/body.h"
 #include "gate/exchange.h"
+#include "gate/metrics.h"
 #include "gate/router.h"
 #include "gate/stream.h"
 #include "gate/waiting.h"
@@ -131,7 +132,7 @@ exchange_read_body(struct exchange *x, size_t max, char **ret_text, size_t *ret_
 static int
 route_request(struct exchange *x, int parsed)
 {
-	const struct route *route = NULL;
+	const struct route *route;
 	const char *why = NULL;
 	handle_fn *handle = NULL;
 
@@ -144,7 +145,7 @@ route_request(struct exchange *x, int parsed)
 		exchange_fail(x, 503, why);
 		return HANDLED;
 	}
-	route = router_match(x->service, &x->req, x->args, &x->n_args);
+	x->route = route = router_match(x->service, &x->req, x->args, &x->n_args);
 	if (!route) {
 		exchange_fail(x, 404, "Not found.");
 		return HANDLED;
@@ -168,6 +169,7 @@ exchange_serve(struct exchange *x)
 	int r = HANDLED;
 
 	x->service = &nobody;
+	x->route = NULL;
 	x->n_args = 0;
 	for (size_t i = 0; i < x->gate->n_services; i++)
 		if (strcmp(x->gate->services[i]->name, x->req.service) == 0) {
@@ -205,9 +207,9 @@ close_quickly(struct exchange *x)
 		(void)FCGX_Detach(&x->fcgx);
 }
 
-/* One line a request; the query is left out, for it may hold what is nobody's business. */
+/* One line a request; the query is left out, for it may hold what is nobody's business. And the request is counted. */
 static void
-log_request(const struct exchange *x, int status, long sent)
+record_request(const struct exchange *x, int status, long sent)
 {
 	uint64_t usec = clock_mono() - x->began_usec;
 	size_t path_len = strcspn(x->req.uri, "?");
@@ -215,6 +217,7 @@ log_request(const struct exchange *x, int status, long sent)
 	log_info("%s %s %.*s %d %ld %" PRIu64 ".%03ums %s", x->req.id, *x->req.method_text ? x->req.method_text : "-",
 	    (int)(path_len < LOG_PATH_MAX ? path_len : LOG_PATH_MAX), x->req.uri, status, sent, usec / 1000,
 	    (unsigned)(usec % 1000), *x->service->name ? x->service->name : "-");
+	metrics_request(x->gate->metrics, x->service, x->route, status, usec);
 }
 
 int
@@ -239,7 +242,7 @@ exchange_end(struct exchange *x)
 	long sent;
 
 	if (x->stream) {	/* all of it has been sent */
-		log_request(x, x->res.status, (long)stream_sent(x->stream));
+		record_request(x, x->res.status, (long)stream_sent(x->stream));
 		close_quickly(x);
 		disconnect(x);
 		return;
@@ -254,7 +257,7 @@ exchange_end(struct exchange *x)
 		x->service->finish(x);
 	response_header(&x->res, "X-Request-Id", x->req.id);
 	sent = response_send(&x->res, x->req.method == METHOD_HEAD, x->fcgx.out);
-	log_request(x, x->res.status, sent < 0 ? 0 : sent);	/* its texts are gone with the connection */
+	record_request(x, x->res.status, sent < 0 ? 0 : sent);	/* its texts are gone with the connection */
 	close_quickly(x);
 	disconnect(x);
 	request_done(&x->req);
@@ -265,5 +268,5 @@ void
 exchange_gone(struct exchange *x)
 {
 	(void)FCGX_Detach(&x->fcgx);
-	log_request(x, STATUS_GONE, 0);
+	record_request(x, STATUS_GONE, 0);
 }

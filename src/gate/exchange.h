@@ -24,6 +24,7 @@ struct exchange {
 	struct response res;
 	const struct service *service;	/* never NULL in a handler */
 	const void *state;	/* the service's */
+	const struct route *route;	/* NULL: none matched */
 	const char *args[ROUTE_ARGS_MAX];	/* what {} of the route matched */
 	size_t n_args;
 	uint64_t began_usec;	/* clock_mono */

@@ -11,6 +11,7 @@
 #include "basic/fd.h"
 #include "basic/scoped.h"
 #include "gate/gate.h"
+#include "gate/metrics.h"
 #include "spool/job.h"
 #include "store/token.h"
 
@@ -85,6 +86,7 @@ gate_free(struct gate *g)
 		for (size_t i = 0; i < g->n_services; i++)
 			g->services[i]->close(g->service_states[i]);
 	free(g->service_states);
+	metrics_close(g->metrics);
 	spool_free(g->spool);
 	tokens_close(g->tokens);
 	free(g->doors);

@@ -10,6 +10,7 @@
 #include "gate/service.h"
 #include "spool/layout.h"
 
+struct metrics;
 struct tokens;
 struct waiting;
 
@@ -24,6 +25,7 @@ struct gate {
 	size_t n_services;
 	void **service_states;	/* beside services */
 	struct waiting *waiting;	/* NULL: this process has no waiting thread */
+	struct metrics *metrics;	/* NULL: nobody counts */
 
 	pthread_mutex_t lock;	/* of what follows */
 	struct spool *spool;	/* opened when it first exists; then never changed */

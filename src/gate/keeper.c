@@ -21,6 +21,7 @@
 #include "basic/scoped.h"
 #include "basic/strbuf.h"
 #include "gate/keeper.h"
+#include "gate/metrics.h"
 #include "gate/worker.h"
 
 #define YOUNG_USEC (10 * USEC_PER_SEC)	/* who dies before this age is replaced after a pause */
@@ -161,6 +162,7 @@ on_worker_exit(sd_event_source *source, const siginfo_t *si, void *userdata)
 	if (c->keeper->stopping)
 		return end_if_alone(c->keeper);
 	log_exit("worker", si);
+	metrics_worker_replaced(c->keeper->settings->metrics);
 	if (age < YOUNG_USEC)
 		return start_later(c);
 	c->pause_usec = 0;
@@ -217,10 +219,10 @@ on_worker_word(sd_event_source *source, int fd, uint32_t revents, void *userdata
 	return look_if_ready(c->keeper);
 }
 
-/* Runs a binary of ours. ready_fd becomes WORKER_READY_FD, -EBADF: none. The environment is handed on, for the configuration may
+/* Runs a binary of ours. ready_fd becomes WORKER_READY_FD, counts_fd WORKER_COUNTS_FD; -EBADF: none. The environment is handed on, for the configuration may
  * lie in it. */
 static int
-spawn(const char *path, char *const argv[], int ready_fd, pid_t *ret)
+spawn(const char *path, char *const argv[], int ready_fd, int counts_fd, pid_t *ret)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -231,6 +233,8 @@ spawn(const char *path, char *const argv[], int ready_fd, pid_t *ret)
 	r = -posix_spawn_file_actions_init(&files);
 	if (r == 0 && ready_fd >= 0)
 		r = -posix_spawn_file_actions_adddup2(&files, ready_fd, WORKER_READY_FD);
+	if (r == 0 && counts_fd >= 0)
+		r = -posix_spawn_file_actions_adddup2(&files, counts_fd, WORKER_COUNTS_FD);
 	if (r == 0)
 		r = -posix_spawn(ret, path, &files, &attr, argv, environ);
 	(void)posix_spawn_file_actions_destroy(&files);
@@ -269,7 +273,7 @@ arguments(const struct keeper *k, const char *mode)
 static int
 move_up(int *fd)
 {
-	int up = fcntl(*fd, F_DUPFD_CLOEXEC, WORKER_READY_FD + 1);
+	int up = fcntl(*fd, F_DUPFD_CLOEXEC, WORKER_COUNTS_FD + 1);
 
 	if (up < 0)
 		return -errno;
@@ -283,18 +287,19 @@ start_worker(struct child *c)
 {
 	struct keeper *k = c->keeper;
 	struct arguments a = arguments(k, "--worker");
+	scoped(close_fd) int counts_fd = fcntl(metrics_fd(k->settings->metrics), F_DUPFD_CLOEXEC, WORKER_COUNTS_FD + 1);
 	int ends[2];
 	int r;
 
 	c->pause = sd_event_source_unref(c->pause);
-	if (pipe2(ends, O_CLOEXEC) < 0) {
+	if (counts_fd < 0 || pipe2(ends, O_CLOEXEC) < 0) {
 		log_error("no worker can be started: %s", strerror(errno));
 		return start_later(c);
 	}
 	r = move_up(&ends[1]);
 	/* This very binary, though another one may lie in its place by now: workers and keeper go together. */
 	if (r == 0)
-		r = spawn("/proc/self/exe", a.argv, ends[1], &c->pid);
+		r = spawn("/proc/self/exe", a.argv, ends[1], counts_fd, &c->pid);
 	(void)close(ends[1]);
 	c->started_usec = clock_mono();
 	if (r == 0)
@@ -336,8 +341,10 @@ replace_keeper(sd_event_source *source, void *userdata)
 	add_argument(&a, "--old");
 	add_argument(&a, strbuf_str(&pids));
 	log_notice("executing %s anew", k->installed);
+	metrics_hand_over(k->settings->metrics);
 	(void)execv(k->installed, a.argv);
 	log_error("%s cannot be executed, everything stays as it is: %s", k->installed, strerror(errno));
+	metrics_keep(k->settings->metrics);
 	(void)sd_notify(0, "READY=1");
 	return 0;
 }
@@ -370,7 +377,7 @@ static int
 start_check(struct keeper *k)
 {
 	struct arguments a = arguments(k, "--check");
-	int r = spawn(k->installed, a.argv, -EBADF, &k->check.pid);
+	int r = spawn(k->installed, a.argv, -EBADF, -EBADF, &k->check.pid);
 
 	if (r == 0)
 		r = sd_event_add_child(k->event, &k->check.exit, k->check.pid, WEXITED, on_check_exit, &k->check);

@@ -9,11 +9,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct metrics;
+
 struct keeper_settings {
 	const char *program;	/* argv[0] */
 	const char *config_path;	/* NULL: the default */
 	unsigned workers;
 	uint64_t drain_usec;	/* how long a worker may take to finish */
+	struct metrics *metrics;	/* what the workers count in */
 	const char *old;	/* "12,34": workers of the keeper whose place this one took; NULL: none */
 };
 /* Runs until told to end; fd 0 is the listening socket. Returns an exit status. */

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libgate.a
 libgate_a_CFLAGS = $(AM_CFLAGS) -DOPENAPI_FILE='"$(srcdir)/src/gate/openapi.json"' \
 	-DDOCS_FILE='"$(srcdir)/src/gate/docs.html"' $(JSON_CFLAGS) $(FCGI_CFLAGS) $(SYSTEMD_CFLAGS)
 libgate_a_SOURCES = \
+	src/gate/api_metrics.c \
 	src/gate/api_native.c src/gate/api_native.h \
 	src/gate/api_native_docs.c \
 	src/gate/api_native_events.c \
@@ -22,6 +23,9 @@ libgate_a_SOURCES = \
 	src/gate/gate.c src/gate/gate.h \
 	src/gate/input_file.c src/gate/input_file.h \
 	src/gate/keeper.c src/gate/keeper.h \
+	src/gate/metrics.c src/gate/metrics.h \
+	src/gate/metrics_helper.c src/gate/metrics_helper.h \
+	src/gate/metrics_text.c src/gate/metrics_text.h \
 	src/gate/multipart.c src/gate/multipart.h \
 	src/gate/number.c src/gate/number.h \
 	src/gate/problem.c src/gate/problem.h \

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "gate/gate.h"
 #include "gate/keeper.h"
+#include "gate/metrics.h"
 #include "gate/worker.h"
 
 enum mode { MODE_KEEPER, MODE_WORKER, MODE_CHECK };
@@ -120,7 +121,11 @@ main(int argc, char *argv[])
 		keeper.workers = gate->workers;
 		keeper.drain_usec = gate->drain_usec;
 		gate = gate_free(gate);
-		status = keeper_main(&keeper);
+		r = metrics_take_over(services, n_services, &keeper.metrics);
+		if (r < 0)
+			log_error("cannot count: %s", strerror(-r));
+		status = r < 0 ? EX_OSERR : keeper_main(&keeper);
+		metrics_close(keeper.metrics);
 	}
 	gate_free(gate);
 	return status;

@@ -54,5 +54,6 @@ extern const size_t n_services;
 
 extern const struct service stableconfigs_service;
 extern const struct service native_service;
+extern const struct service metrics_service;
 
 #endif

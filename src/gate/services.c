@@ -5,5 +5,6 @@
 const struct service *const services[] = {
 	&stableconfigs_service,
 	&native_service,
+	&metrics_service,
 };
 const size_t n_services = sizeof services / sizeof services[0];

@@ -23,6 +23,7 @@
 #include "basic/log.h"
 #include "basic/scoped.h"
 #include "gate/exchange.h"
+#include "gate/metrics.h"
 #include "gate/waiting.h"
 #include "gate/worker.h"
 #include "proto/client.h"
@@ -234,7 +235,9 @@ worker_main(struct gate *gate)
 	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	(void)mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 	allow_descriptors(gate);
-	r = worker_start(gate, STDIN_FILENO, &w);
+	r = metrics_open(gate->services, gate->n_services, WORKER_COUNTS_FD, &gate->metrics);
+	if (r >= 0)
+		r = worker_start(gate, STDIN_FILENO, &w);
 	if (r < 0) {
 		log_error("a worker cannot start: %s", strerror(-r));
 		return EX_OSERR;

@@ -4,7 +4,10 @@
 
 #include "gate/gate.h"
 
-enum { WORKER_READY_FD = 3 };	/* where a worker finds the pipe to its keeper */
+enum {
+	WORKER_READY_FD = 3,	/* where a worker finds the pipe to its keeper */
+	WORKER_COUNTS_FD = 4,	/* and what all of them count in, metrics.h */
+};
 
 struct worker;
 

@@ -13,6 +13,7 @@
 #include "helper/end.h"
 #include "helper/expire.h"
 #include "helper/start.h"
+#include "helper/stats.h"
 #include "spool/accept.h"
 #include "spool/job.h"
 #include "spool/receipt.h"
@@ -327,11 +328,13 @@ act_on_look(struct look *k)
 		live_finished(l, NULL);
 		break;
 	case FOUND_ALIVE:
+		stats_recovered(l->helper, RECOVERY_ADOPTED);
 		start_follow(l, take_fd(k->pidfd));
 		break;
 	case FOUND_QUEUED:
 		if (k->began) {
 			l->vain_starts = 0;
+			stats_recovered(l->helper, RECOVERY_STARTED_AGAIN);
 			expire_sweep(l->helper);	/* its old work/ */
 		}
 		if (l->vain_starts >= START_TRIES) {
@@ -343,11 +346,15 @@ act_on_look(struct look *k)
 		}
 		break;
 	case FOUND_ENDED:
+		if (l->finish_tries == 0)
+			stats_recovered(l->helper, RECOVERY_FINISHED);
 		finish_walk(k);
 		break;
 	case FOUND_VERDICT:
 		if (k->result.verdict == VERDICT_LOST)
 			log_warning("job %s is lost: %s", l->id, k->result.message);
+		if (k->walked || k->result.verdict == VERDICT_LOST)
+			stats_recovered(l->helper, k->walked ? RECOVERY_FINISHED : RECOVERY_LOST);
 		end_with(l, take_fd(k->job_fd), take_fd(k->lock_fd), &k->result, k->walked);
 		break;
 	case FOUND_ERROR:

@@ -8,6 +8,7 @@
 #include "helper/expire.h"
 #include "helper/kill.h"
 #include "helper/live.h"
+#include "helper/stats.h"
 #include "helper/meta.h"
 #include "spool/accept.h"
 #include "spool/expiry_mark.h"
@@ -354,8 +355,10 @@ learn(const char *owner, uint64_t accepted_usec, const char *id, void *ctx)
 	struct helper *h = ctx;
 
 	(void)owner;
-	if (!live_find(h, id))
+	if (!live_find(h, id)) {
+		stats_found(h);
 		expire_add(h, id, accepted_usec);
+	}
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct submits;
 struct expiry;
 struct weights;
 struct fingerprints;
+struct stats;
 
 struct helper {
 	const char *config_path;
@@ -50,6 +51,7 @@ struct helper {
 	struct weights *weights;
 	struct conditions_list changes;	/* meta.h: under way */
 	struct packs *packs;
+	struct stats *stats;
 	struct fingerprints *fingerprints;	/* for the threads */
 
 	bool draining;	/* an administrator said so: nothing is accepted, what runs goes on */

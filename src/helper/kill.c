@@ -10,6 +10,7 @@
 #include "basic/scoped.h"
 #include "helper/expire.h"
 #include "helper/kill.h"
+#include "helper/stats.h"
 #include "helper/weight.h"
 #include "spool/accept.h"
 #include "spool/meta.h"
@@ -355,8 +356,10 @@ forgotten(struct task *task)
 	/* Applied even if it failed: the next start would only try the same again. */
 	writer_applied(e->helper->writer, e->write.half);
 	server_changed(e->helper, e->id);
-	if (e->error >= 0)
+	if (e->error >= 0) {
 		weights_freed(e->helper, e->id, e->bytes);
+		stats_forgot(e->helper);
+	}
 	end_forget(e, "it could not be deleted");
 }
 

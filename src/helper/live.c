@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
 #include "helper/end.h"
@@ -14,6 +15,7 @@
 #include "helper/live.h"
 #include "helper/secret.h"
 #include "helper/start.h"
+#include "helper/stats.h"
 #include "helper/weight.h"
 
 struct live_table {
@@ -55,7 +57,7 @@ free_live(void *node)
 	end_drop(l->ending);
 	(void)sd_event_source_disable_unref(l->source);
 	close_fd(&l->pidfd);
-	close_fd(&l->control_fd);
+	start_unhear(l);
 	free(l);
 }
 
@@ -190,6 +192,7 @@ live_enqueue(struct live *l)
 	l->queued.owner = l->owner;
 	l->queued.accepted_usec = l->accepted_usec;
 	l->in_queue = true;
+	l->queued_usec = clock_wall();
 	t->queued++;
 	if (!group_goes_first(l))
 		live_park(l, true);
@@ -225,8 +228,10 @@ live_finished(struct live *l, const struct job_result *result)
 		return;	/* those who share its end first; then again */
 	forgets = take_ptr(l->forgets);
 	group_leave(l, result);
-	if (result)
+	if (result) {
 		log_info("job %s finished: %s", l->id, verdict_name(result->verdict));
+		stats_finished(h, l->owner ? queue_owner_name(l->owner) : NULL, result->verdict);
+	}
 	live_dequeue(l);
 	give_slot_back(l);
 	kill_settle(l, true);
@@ -314,6 +319,8 @@ live_schedule(struct helper *h)
 		l = task_owner(next, struct live, queued);
 		live_dequeue(l);
 		live_take_slot(l);
+		stats_waited(l);
+		l->slot_mono_usec = clock_mono();
 		start_job(l);
 	}
 }

@@ -33,6 +33,8 @@ struct live {
 	struct helper *helper;
 	char id[ID_SIZE];
 	uint64_t accepted_usec;
+	uint64_t queued_usec;	/* wall time at which it last came into the queue */
+	uint64_t slot_mono_usec;	/* when it took its slot to be started */
 	struct queue_owner *owner;	/* NULL until its record was read */
 	enum live_state state;
 	unsigned attempt;	/* of the last start */
@@ -45,7 +47,8 @@ struct live {
 
 	int pidfd;	/* LIVE_RUNNING */
 	sd_event_source *source;
-	int control_fd;	/* until PLAN_GO */
+	int control_fd;	/* until PLAN_BEGAN */
+	sd_event_source *control;	/* after PLAN_GO */
 
 	bool kill_wanted;	/* asked for; its record may still be under way */
 	bool kill_recorded;	/* durable */

@@ -19,6 +19,7 @@ spoolgated_SOURCES = \
 	src/helper/secret.c src/helper/secret.h \
 	src/helper/server.c src/helper/server.h \
 	src/helper/start.c src/helper/start.h \
+	src/helper/stats.c src/helper/stats.h \
 	src/helper/submission.c src/helper/submission.h \
 	src/helper/submit.c src/helper/submit.h \
 	src/helper/weight.c src/helper/weight.h \

@@ -27,6 +27,7 @@
 #include "helper/secret.h"
 #include "helper/server.h"
 #include "helper/start.h"
+#include "helper/stats.h"
 #include "helper/submit.h"
 #include "helper/weight.h"
 #include "proto/message.h"
@@ -345,6 +346,8 @@ start_parts(struct helper *h)
 	if (r >= 0)
 		r = offload_new(h->event, 1, &h->slow);
 	if (r >= 0)
+		r = stats_new(&h->stats);
+	if (r >= 0)
 		r = submits_new(h, &h->submits);
 	if (r >= 0)
 		r = (h->fingerprints = fingerprints_new()) ? 0 : -ENOMEM;
@@ -381,6 +384,7 @@ free_helper(struct helper *h)
 	h->expiry = expiry_free(h->expiry);
 	h->weights = weights_free(h->weights);
 	h->packs = packs_free(h->packs);
+	h->stats = stats_free(h->stats);
 	h->fingerprints = fingerprints_free(h->fingerprints);
 	h->event = sd_event_unref(h->event);
 	h->redo = redo_free(h->redo);

@@ -314,6 +314,12 @@ queue_owned(const struct queue_owner *o)
 	return o->waiting + o->coming;
 }
 
+const char *
+queue_owner_name(const struct queue_owner *o)
+{
+	return o->name;
+}
+
 size_t
 queue_service_owned(const struct queue_owner *o)
 {

@@ -39,6 +39,7 @@ struct queue *queue_free(struct queue *q);	/* its jobs are no longer looked at *
 struct queue_owner *queue_hold(struct queue *q, const char *name);
 struct queue_owner *queue_put(struct queue *q, struct queue_owner *o);	/* accepts NULL, always returns NULL */
 
+const char *queue_owner_name(const struct queue_owner *o);	/* as long as it is held */
 /* Its jobs that wait, and those that were announced and not accepted yet, by queue_coming; taken back by queue_came. */
 size_t queue_owned(const struct queue_owner *o);
 size_t queue_service_owned(const struct queue_owner *o);	/* likewise, of all owners of its service */

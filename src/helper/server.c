@@ -19,6 +19,7 @@
 #include "helper/pack.h"
 #include "helper/resume.h"
 #include "helper/server.h"
+#include "helper/stats.h"
 #include "helper/submit.h"
 #include "helper/weight.h"
 #include "proto/client.h"
@@ -454,6 +455,7 @@ static const struct request {
 	{ "unwatch", DOOR_GATE, on_unwatch },
 	{ "queue", DOOR_GATE | DOOR_ADMIN, on_queue },
 	{ "position", DOOR_GATE | DOOR_ADMIN, on_position },
+	{ "stats", DOOR_GATE | DOOR_ADMIN, stats_request },
 	{ "restart", DOOR_GATE | DOOR_ADMIN, on_restart },
 	{ "cull", DOOR_ADMIN, cull_request },
 	{ "drain", DOOR_ADMIN, on_drain },

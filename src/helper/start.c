@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "helper/end.h"
 #include "helper/secret.h"
 #include "helper/start.h"
+#include "helper/stats.h"
 #include "spool/accept.h"
 #include "spool/redo.h"
 
@@ -49,6 +51,25 @@ start_reaped(struct helper *h, const siginfo_t *info)
 		helper_stop_accepting(h, -EIO, "a verdict");
 }
 
+void
+start_unhear(struct live *l)
+{
+	l->control = sd_event_source_disable_unref(l->control);
+	close_fd(&l->control_fd);
+}
+
+/* The supervisor's last word, if there is one: nothing depends on it but the count. */
+static void
+hear_began(struct live *l)
+{
+	char word[64] = { 0 };
+	uint64_t at = 0;
+
+	if (l->control && recv(l->control_fd, word, sizeof word - 1, MSG_DONTWAIT) > 0 && sscanf(word, PLAN_BEGAN " %" SCNu64, &at) == 1)
+		stats_started(l->helper, at > l->slot_mono_usec ? at - l->slot_mono_usec : 0);
+	start_unhear(l);
+}
+
 static int
 on_supervisor_ended(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
@@ -62,7 +83,7 @@ on_supervisor_ended(sd_event_source *source, int fd, uint32_t events, void *ctx)
 	start_reaped(l->helper, &info);
 	l->source = sd_event_source_disable_unref(l->source);
 	close_fd(&l->pidfd);
-	close_fd(&l->control_fd);
+	hear_began(l);
 	/* A kill may be on its way into state.json. */
 	l->state = LIVE_LOOKING;
 	l->look_due = true;
@@ -263,12 +284,24 @@ start_supervisor(struct live *l, const struct job *job, char *const *secrets, en
 
 /* ---- the word ---- */
 
+static int
+on_control(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	hear_began(ctx);
+	return 0;
+}
+
 static void
 give_word(struct live *l)
 {
 	if (l->control_fd >= 0)
 		(void)send(l->control_fd, PLAN_GO, strlen(PLAN_GO), MSG_NOSIGNAL);
-	close_fd(&l->control_fd);
+	if (l->control_fd < 0 ||
+	    sd_event_add_io(l->helper->event, &l->control, l->control_fd, EPOLLIN, on_control, l) < 0)
+		close_fd(&l->control_fd);
 	server_changed(l->helper, l->id);
 }
 

@@ -11,6 +11,8 @@
 void start_job(struct live *l);
 /* Follows a supervisor until it ends; takes the pidfd. */
 void start_follow(struct live *l, int pidfd);
+/* The helper's end of the control socket goes. */
+void start_unhear(struct live *l);
 /* What waitid(2) says of a supervisor's end, whoever waited: one that could not flush stops the helper. */
 void start_reaped(struct helper *h, const siginfo_t *info);
 /* Spawns a supervisor on an open, locked job, with this plan mode; secrets: for its environment, or NULL; takes job_fd and lock_fd on success. control_fd (where not

@@ -12,6 +12,7 @@
 #include "helper/fingerprint.h"
 #include "helper/live.h"
 #include "helper/secret.h"
+#include "helper/stats.h"
 #include "helper/submission.h"
 #include "helper/submit.h"
 #include "spool/accept.h"
@@ -194,6 +195,7 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 
 	if (submission_owner(m->body, &service, &owner) < 0 || json_get_uint(m->body, "bytes", &bytes) < 0) {
 		jsonw_done(&w);
+		stats_refused(h, -EINVAL);
 		server_refuse(h, to, -EINVAL, "service, owner or bytes is wrong", 0);
 		return;
 	}
@@ -209,6 +211,7 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 	if (!t) {
 		jsonw_done(&w);
 		live_owner_put(h, held);
+		stats_refused(h, not.error);
 		server_refuse(h, to, not.error, not.reason, not.retry);
 		return;
 	}
@@ -251,6 +254,7 @@ refuse_submission(struct submission *s, int error, const char *reason)
 {
 	unsigned retry = error == -ENOSPC ? RETRY_DISK : error == -EAGAIN ? RETRY_SOON : 0;
 
+	stats_refused(s->helper, error);
 	server_refuse(s->helper, s->to, error, reason, retry);
 	end_submission(s);
 }
@@ -456,6 +460,7 @@ published(struct task *task)
 	else
 		log_error("job %s waits for a restart: no memory", s->job->id);
 	log_info("job %s accepted: %s for %s", s->job->id, s->job->tool, s->job->owner);
+	stats_accepted(h, s->job->service);
 	end_submission(s);
 }
 
@@ -492,11 +497,13 @@ built(struct task *task)
 		return;
 	}
 	if (s->failed_condition) {
+		stats_refused(s->helper, s->result);
 		server_refuse_member(s->helper, s->to, s->result, s->refusal.why, s->refusal.member);
 		end_submission(s);
 		return;
 	}
 	if (s->refused.error < 0) {
+		stats_refused(s->helper, s->refused.error);
 		server_refuse(s->helper, s->to, s->refused.error, s->refused.reason, s->refused.retry);
 		end_submission(s);
 		return;
@@ -538,6 +545,7 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 	int r = submission_new(h, m, to, &s);
 
 	if (r < 0) {
+		stats_refused(h, r);
 		server_refuse_member(h, to, r, s ? s->reason : NULL, s ? s->refusal.member : "");
 		return;
 	}
@@ -548,6 +556,7 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 			s->refused = not = admit_job(all, s->job->service, s->owner);
 		/* One that is there already needs no room: whether it is will be known when its inputs are. */
 		if (not.error < 0 && !(s->refused.error < 0 && s->job->once[0])) {
+			stats_refused(h, not.error);
 			server_refuse(h, to, not.error, not.reason, not.retry);
 			return;
 		}

@@ -496,6 +496,17 @@ client_positions(struct client *c, const char *const *ids, size_t n, uint64_t *r
 	return 0;
 }
 
+int
+client_stats(struct client *c, json_object **ret)
+{
+	int r;
+
+	c->answer_msec = SOON_MSEC;
+	r = client_command(c, "stats", ret);
+	c->answer_msec = ANSWER_MSEC;
+	return r;
+}
+
 /* Sends a request whose answer client_event() will meet. Never waits: a peer that does not read has lost us. */
 static int
 send_only(struct client *c, json_object *request)

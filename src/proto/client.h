@@ -92,6 +92,10 @@ int client_queue(struct client *c, struct queue_summary *ret);
 
 /* Any request, {"op": ...}; the answer's object is *ret_reply, the caller's. */
 int client_request(struct client *c, json_object *request, json_object **ret_reply);
+
+/* What the helper has counted since its start, an object as helper/stats.h describes it, the caller's. Waits a second at most. */
+int client_stats(struct client *c, json_object **ret);
+
 /* Requests without arguments: "drain", "resume", "reload", "restart". The answer's object is *ret_reply where not NULL. */
 int client_command(struct client *c, const char *op, json_object **ret_reply);
 

@@ -22,9 +22,10 @@ enum {
 
 /* On the control socket the helper sends one packet, PLAN_GO, when `start N` is flushed (at once where nothing need be). The end
  * of the socket before it means that the helper went away: the supervisor then ends without having begun and writes nothing. After
- * it the socket means nothing any more, and the helper may come and go. A kill is SIGTERM to the supervisor, at any time;
- * state.json then says by whom. */
+ * it the helper may come and go; when the tool has begun the supervisor sends PLAN_BEGAN, a blank and the moment (clock_mono) to
+ * whoever still listens, and closes. A kill is SIGTERM to the supervisor, at any time; state.json then says by whom. */
 #define PLAN_GO "go"
+#define PLAN_BEGAN "began"
 
 /* Exit statuses of a supervisor. */
 enum {

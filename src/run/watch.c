@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -139,11 +140,24 @@ start_if_due(struct run *run)
 	run->jail_deadline = clock_mono() + WATCH_JAIL_USEC;
 }
 
+/* Only a count of the helper's depends on it. */
+static void
+tell_began(struct run *run)
+{
+	char word[64];
+	int n = snprintf(word, sizeof word, PLAN_BEGAN " %" PRIu64, run->began_at);
+
+	if (run->control_fd >= 0)
+		(void)send(run->control_fd, word, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close_fd(&run->control_fd);
+}
+
 static void
 on_began(struct run *run, const struct init_message *m)
 {
 	run->began = true;
 	run->began_at = m->u.began.at_usec;
+	tell_began(run);
 	run->jail_deadline = USEC_INFINITY;
 	if (run->emptying)
 		return;
@@ -243,10 +257,10 @@ on_control(struct run *run)
 		return;
 	if (n == (ssize_t)strlen(PLAN_GO) && memcmp(word, PLAN_GO, (size_t)n) == 0) {
 		run->go = true;
-	} else {
-		run->abandoned = run->stop == STOP_NONE;
-		run->over = true;
+		return;
 	}
+	run->abandoned = run->stop == STOP_NONE;
+	run->over = true;
 	close_fd(&run->control_fd);
 }
 
@@ -294,7 +308,7 @@ watch_once(struct run *run)
 		[ERRORS] = { .fd = run->jail.errors_fd, .events = POLLIN },
 		[INIT] = { .fd = run->jail.init_fd, .events = POLLIN },
 		[SIGNAL] = { .fd = run->signal_fd, .events = POLLIN },
-		[CONTROL] = { .fd = run->control_fd, .events = POLLIN },
+		[CONTROL] = { .fd = run->go ? -1 : run->control_fd, .events = POLLIN },
 	};
 
 	if (poll(p, N, next_timeout(run)) > 0) {

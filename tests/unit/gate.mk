@@ -2,6 +2,7 @@
 if HAVE_CMOCKA
 GATE_UNIT_TESTS = \
 	tests/unit/test_gate_keeper \
+	tests/unit/test_gate_metrics \
 	tests/unit/test_gate_multipart \
 	tests/unit/test_gate_number \
 	tests/unit/test_gate_request \
@@ -18,6 +19,8 @@ GATE_TEST_RIG = tests/unit/gate_rig.c tests/unit/gate_rig.h
 tests_unit_test_gate_keeper_SOURCES = tests/unit/test_gate_keeper.c $(GATE_TEST_RIG)
 tests_unit_test_gate_keeper_CFLAGS = $(GATE_TEST_CFLAGS) -DGATE_PROGRAM='"$(abs_builddir)/spoolgate.fcgi"'
 tests_unit_test_gate_keeper_LDADD = $(GATE_TEST_LIBS)
+tests_unit_test_gate_metrics_CFLAGS = $(GATE_TEST_CFLAGS)
+tests_unit_test_gate_metrics_LDADD = $(GATE_TEST_LIBS)
 tests_unit_test_gate_multipart_CFLAGS = $(GATE_TEST_CFLAGS)
 tests_unit_test_gate_multipart_LDADD = $(GATE_TEST_LIBS)
 tests_unit_test_gate_number_CFLAGS = $(GATE_TEST_CFLAGS)
