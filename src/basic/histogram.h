@@ -1,4 +1,4 @@
-/* histogram.h - the classes into which durations are counted, the same in every program: 0.5 ms to an hour, in steps of about 2.5. */
+/* histogram.h - the classes into which durations are counted, the same in every program: from 0.5 ms to an hour. */
 #ifndef SPOOLGATE_HISTOGRAM_H
 #define SPOOLGATE_HISTOGRAM_H
 

@@ -195,8 +195,8 @@ permit(struct exchange *x)
 	}
 	if (is_loopback(x->req.remote_addr) && !came_by_proxy(&x->req))
 		return true;
-	exchange_fail(x, 403, "Without a token metrics are for this host alone: set token_file or open = yes in section [metrics] of "
-	    "spoolgate.conf.");
+	exchange_fail(x, 403, "Without a token metrics are for this host alone: set token_file or open = yes in section [metrics] "
+	    "of spoolgate.conf.");
 	return false;
 }
 
@@ -213,12 +213,12 @@ add_requests(struct strbuf *s, const struct metrics *m)
 		metrics_read_route(m, i, &route);
 		for (unsigned k = 0; k < METRICS_STATUSES; k++) {
 			char status[16];
+			const char *labels[] = { "service", route.service, "route", route.route, "status", status, NULL };
 
 			if (route.statuses[k] == 0)
 				continue;
 			(void)snprintf(status, sizeof status, "%u", METRICS_STATUS_MIN + k);
-			metrics_sample(s, total, (const char *const[]){ "service", route.service, "route", route.route, "status", status,
-			    NULL }, route.statuses[k]);
+			metrics_sample(s, total, labels, route.statuses[k]);
 		}
 	}
 	metrics_family(s, took, "histogram", "From the request's last header until the answer was handed to nginx, waits included.");

@@ -219,8 +219,8 @@ on_worker_word(sd_event_source *source, int fd, uint32_t revents, void *userdata
 	return look_if_ready(c->keeper);
 }
 
-/* Runs a binary of ours. ready_fd becomes WORKER_READY_FD, counts_fd WORKER_COUNTS_FD; -EBADF: none. The environment is handed on, for the configuration may
- * lie in it. */
+/* Runs a binary of ours. ready_fd becomes WORKER_READY_FD, counts_fd WORKER_COUNTS_FD; -EBADF: none. The environment is handed on,
+ * for the configuration may lie in it. */
 static int
 spawn(const char *path, char *const argv[], int ready_fd, int counts_fd, pid_t *ret)
 {

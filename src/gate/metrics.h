@@ -1,7 +1,7 @@
 /* metrics.h - what all processes of the gate count together: requests by route and status, how long they took, workers that were
  * replaced. The counters lie in one memory file, which the keeper makes; every worker inherits it and so does the keeper that
- * takes this one's place, so that counts go on. They are atomics that nobody locks: a worker that is killed anywhere leaves at worst
- * one request that stands in one counter and not in the next.
+ * takes this one's place, so that counts go on. They are atomics that nobody locks: a worker that is killed anywhere leaves at
+ * worst one request that stands in one counter and not in the next.
  * Label values are bounded: a route is its pattern in the service's table, and "other" is whatever none matched. */
 #ifndef SPOOLGATE_GATE_METRICS_H
 #define SPOOLGATE_GATE_METRICS_H

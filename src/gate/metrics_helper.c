@@ -16,14 +16,14 @@ static const struct {
 	{ "queue_max", "spoolgate_queue_limit", "Jobs that may wait." },
 	{ "running", "spoolgate_jobs_running", "Slots in use." },
 	{ "slots", "spoolgate_slots", "Jobs that may run at once." },
-	{ "accepting", "spoolgate_accepting", "Whether submissions are accepted: 0 while draining, leaving, or after a failed flush." },
+	{ "accepting", "spoolgate_accepting", "Whether submissions are accepted: 0 while draining or after a failed flush." },
 	{ "results", "spoolgate_spool_results_bytes", "Bytes of the finished jobs in the spool." },
 	{ "disk_room", "spoolgate_spool_disk_free_bytes", "Room on the spool's file system for an unprivileged writer." },
 };
 
 /* As helper/stats.c has them. */
-static const char *const reasons[] = { "not_accepting", "cap", "full", "disk", "too_large", "invalid", "key", "idempotency_key", "too_late",
-	"error", NULL };
+static const char *const reasons[] = { "not_accepting", "cap", "full", "disk", "too_large", "invalid", "key", "idempotency_key",
+	"too_late", "error", NULL };
 static const char *const recoveries[] = { "adopted", "finished", "started_again", "lost", NULL };
 
 static void

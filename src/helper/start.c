@@ -65,7 +65,8 @@ hear_began(struct live *l)
 	char word[64] = { 0 };
 	uint64_t at = 0;
 
-	if (l->control && recv(l->control_fd, word, sizeof word - 1, MSG_DONTWAIT) > 0 && sscanf(word, PLAN_BEGAN " %" SCNu64, &at) == 1)
+	if (l->control && recv(l->control_fd, word, sizeof word - 1, MSG_DONTWAIT) > 0 &&
+	    sscanf(word, PLAN_BEGAN " %" SCNu64, &at) == 1)
 		stats_started(l->helper, at > l->slot_mono_usec ? at - l->slot_mono_usec : 0);
 	start_unhear(l);
 }

@@ -1,5 +1,5 @@
-/* stats.h - what the helper counts from its own start on, for the gate's /metrics: jobs, refusals, waits. Everything here is the loop's
- * and costs an addition; nothing survives a restart, which is what a reader of counters expects. */
+/* stats.h - what the helper counts from its own start on, for the gate's /metrics: jobs, refusals, waits. Everything here is the
+ * loop's and costs an addition; nothing survives a restart, which is what a reader of counters expects. */
 #ifndef SPOOLGATE_STATS_H
 #define SPOOLGATE_STATS_H
 

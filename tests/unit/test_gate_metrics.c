@@ -240,7 +240,7 @@ read_stats(struct strbuf *s, const char *text)
 	assert_int_equal(strbuf_err(s), 0);
 }
 
-/* A helper that is broken, or of another release, says what it likes: what cannot be read has no sample, and no label is its choice. */
+/* A helper that is broken, or of another release: what cannot be read has no sample, and no label is its choice. */
 static void
 test_what_the_helper_says_is_read_with_distrust(void **state)
 {
