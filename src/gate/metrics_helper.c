@@ -22,8 +22,8 @@ static const struct {
 };
 
 /* As helper/stats.c has them. */
-static const char *const reasons[] = { "not_accepting", "cap", "full", "disk", "too_large", "invalid", "key", "idempotency_key",
-	"too_late", "error", NULL };
+static const char *const reasons[] = { "not_accepting", "owner_cap", "queue_full", "service_cap", "too_much", "disk", "too_large",
+	"invalid", "key", "idempotency_key", "too_late", "error", NULL };
 static const char *const recoveries[] = { "adopted", "finished", "started_again", "lost", NULL };
 
 static void

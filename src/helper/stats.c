@@ -10,6 +10,7 @@
 #include "basic/json.h"
 #include "basic/proc.h"
 #include "helper/stats.h"
+#include "helper/submission.h"
 #include "helper/weight.h"
 
 enum { SERVICES_MAX = 16, SERVICE_NAME_SIZE = 64, N_VERDICTS = VERDICT_REFUSED + 1 };
@@ -22,18 +23,21 @@ static const char *const recovery_names[N_RECOVERIES] = {
 /* Why submissions were refused; the last one is for whatever else there is. */
 static const struct {
 	int error;
-	const char *reason;
+	const char *text;	/* with this text alone; NULL: with any */
+	const char *name;
 } refusals[] = {
-	{ -ESHUTDOWN, "not_accepting" },
-	{ -EDQUOT, "cap" },	/* of an owner */
-	{ -EAGAIN, "full" },	/* the queue, a service's share of it, or the room for what comes in at once */
-	{ -ENOSPC, "disk" },
-	{ -EFBIG, "too_large" },
-	{ -EINVAL, "invalid" },
-	{ -EEXIST, "key" },	/* the service's own key is another job's */
-	{ -ENOTUNIQ, "idempotency_key" },	/* stands for another submission */
-	{ -ETIMEDOUT, "too_late" },
-	{ 0, "error" },
+	{ -ESHUTDOWN, NULL, "not_accepting" },
+	{ -EDQUOT, NULL, "owner_cap" },
+	{ -EAGAIN, REASON_QUEUE_FULL, "queue_full" },
+	{ -EAGAIN, REASON_SERVICE_FULL, "service_cap" },
+	{ -EAGAIN, REASON_TOO_MUCH, "too_much" },	/* comes in at once */
+	{ -ENOSPC, NULL, "disk" },
+	{ -EFBIG, NULL, "too_large" },
+	{ -EINVAL, NULL, "invalid" },
+	{ -EEXIST, NULL, "key" },	/* the service's own key is another job's */
+	{ -ENOTUNIQ, NULL, "idempotency_key" },	/* stands for another submission */
+	{ -ETIMEDOUT, NULL, "too_late" },
+	{ 0, NULL, "error" },
 };
 enum { N_REFUSALS = sizeof refusals / sizeof *refusals };
 
@@ -115,12 +119,18 @@ stats_forgot(struct helper *h)
 		h->stats->kept--;
 }
 
+static bool
+is_refusal(size_t i, int error, const char *reason)
+{
+	return refusals[i].error == error && (!refusals[i].text || (reason && strcmp(refusals[i].text, reason) == 0));
+}
+
 void
-stats_refused(struct helper *h, int error)
+stats_refused(struct helper *h, int error, const char *reason)
 {
 	size_t i = 0;
 
-	while (i < N_REFUSALS - 1 && refusals[i].error != error)
+	while (i < N_REFUSALS - 1 && !is_refusal(i, error, reason))
 		i++;
 	h->stats->refused[i]++;
 }
@@ -230,7 +240,7 @@ stats_request(struct helper *h, struct message *m, struct reply_to to)
 	add_now(&w, h);
 	add_services(&w, s);
 	for (size_t i = 0; i < N_REFUSALS; i++)
-		add_number(&refused, refusals[i].reason, s->refused[i]);
+		add_number(&refused, refusals[i].name, s->refused[i]);
 	add_object(&w, "refused", &refused);
 	for (size_t i = 0; i < N_RECOVERIES; i++)
 		add_number(&recovered, recovery_names[i], s->recovered[i]);

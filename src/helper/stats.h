@@ -31,7 +31,8 @@ void stats_finished(struct helper *h, const char *service, enum verdict verdict)
  * themselves. */
 void stats_found(struct helper *h);
 void stats_forgot(struct helper *h);
-void stats_refused(struct helper *h, int error);	/* of a submission, or of `may` */
+/* A submission, or `may`; reason: the text of the refusal, NULL: none. */
+void stats_refused(struct helper *h, int error, const char *reason);
 void stats_recovered(struct helper *h, enum recovery what);
 /* A job leaves the queue for a slot: how long it had waited since its acceptance, or since it came back after an attempt. */
 void stats_waited(const struct live *l);

@@ -16,6 +16,11 @@
 #include "proto/message.h"
 #include "spool/job.h"
 
+/* Reasons of -EAGAIN, which stats.c tells apart. */
+#define REASON_SERVICE_FULL "too many jobs of this service are waiting"
+#define REASON_QUEUE_FULL "the queue is full"
+#define REASON_TOO_MUCH "too much is coming in at once"
+
 /* Why not, and in how many seconds it may be tried again. */
 struct refused {
 	int error;	/* 0: it may come in */

@@ -153,9 +153,9 @@ admit_job(struct submits *s, const char *service, const struct queue_owner *owne
 	if (owner_most > 0 && queue_owned(owner) >= owner_most)
 		return refused(-EDQUOT, "too many jobs of this owner are waiting", RETRY_QUEUE);
 	if (service_most > 0 && queue_service_owned(owner) >= service_most)
-		return refused(-EAGAIN, "too many jobs of this service are waiting", RETRY_QUEUE);
+		return refused(-EAGAIN, REASON_SERVICE_FULL, RETRY_QUEUE);
 	if (live_queued(h) + s->under_way + s->n_tickets >= config_number(h->config, "helper", "queue_max"))
-		return refused(-EAGAIN, "the queue is full", RETRY_QUEUE);
+		return refused(-EAGAIN, REASON_QUEUE_FULL, RETRY_QUEUE);
 	return refused(0, NULL, 0);
 }
 
@@ -174,7 +174,7 @@ admit_bytes(struct submits *s, uint64_t bytes)
 		return refused(-EFBIG, "more than is ever taken", 0);
 	if (s->under_way >= UNDER_WAY_MAX || coming > most || bytes > most - coming ||
 	    writer_backlog_bytes(h->writer) > BACKLOG_MAX)
-		return refused(-EAGAIN, "too much is coming in at once", RETRY_SOON);
+		return refused(-EAGAIN, REASON_TOO_MUCH, RETRY_SOON);
 	r = spool_room(h->spool, &room, &inodes);
 	if (r < 0 || room < config_number(h->config, "spool", "disk_reserve") + coming + bytes || inodes < 1000)
 		return refused(-ENOSPC, "the disk is full", RETRY_DISK);
@@ -195,7 +195,7 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 
 	if (submission_owner(m->body, &service, &owner) < 0 || json_get_uint(m->body, "bytes", &bytes) < 0) {
 		jsonw_done(&w);
-		stats_refused(h, -EINVAL);
+		stats_refused(h, -EINVAL, NULL);
 		server_refuse(h, to, -EINVAL, "service, owner or bytes is wrong", 0);
 		return;
 	}
@@ -211,7 +211,7 @@ submit_may(struct helper *h, struct message *m, struct reply_to to)
 	if (!t) {
 		jsonw_done(&w);
 		live_owner_put(h, held);
-		stats_refused(h, not.error);
+		stats_refused(h, not.error, not.reason);
 		server_refuse(h, to, not.error, not.reason, not.retry);
 		return;
 	}
@@ -254,7 +254,7 @@ refuse_submission(struct submission *s, int error, const char *reason)
 {
 	unsigned retry = error == -ENOSPC ? RETRY_DISK : error == -EAGAIN ? RETRY_SOON : 0;
 
-	stats_refused(s->helper, error);
+	stats_refused(s->helper, error, reason);
 	server_refuse(s->helper, s->to, error, reason, retry);
 	end_submission(s);
 }
@@ -497,13 +497,13 @@ built(struct task *task)
 		return;
 	}
 	if (s->failed_condition) {
-		stats_refused(s->helper, s->result);
+		stats_refused(s->helper, s->result, NULL);
 		server_refuse_member(s->helper, s->to, s->result, s->refusal.why, s->refusal.member);
 		end_submission(s);
 		return;
 	}
 	if (s->refused.error < 0) {
-		stats_refused(s->helper, s->refused.error);
+		stats_refused(s->helper, s->refused.error, s->refused.reason);
 		server_refuse(s->helper, s->to, s->refused.error, s->refused.reason, s->refused.retry);
 		end_submission(s);
 		return;
@@ -545,7 +545,7 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 	int r = submission_new(h, m, to, &s);
 
 	if (r < 0) {
-		stats_refused(h, r);
+		stats_refused(h, r, NULL);
 		server_refuse_member(h, to, r, s ? s->reason : NULL, s ? s->refusal.member : "");
 		return;
 	}
@@ -556,7 +556,7 @@ submit_request(struct helper *h, struct message *m, struct reply_to to)
 			s->refused = not = admit_job(all, s->job->service, s->owner);
 		/* One that is there already needs no room: whether it is will be known when its inputs are. */
 		if (not.error < 0 && !(s->refused.error < 0 && s->job->once[0])) {
-			stats_refused(h, not.error);
+			stats_refused(h, not.error, not.reason);
 			server_refuse(h, to, not.error, not.reason, not.retry);
 			return;
 		}

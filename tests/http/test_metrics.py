@@ -197,7 +197,7 @@ def test_jobs_by_service_and_verdict(make_stack):
     assert value(samples, "spoolgate_slots") == 1 and value(samples, "spoolgate_queue_limit") == 2
     assert value(samples, "spoolgate_spool_jobs", state="live") == 3 and value(samples, "spoolgate_spool_jobs", state="kept") == 3
     assert value(samples, "spoolgate_queue_wait_seconds_count") == 4
-    assert value(samples, "spoolgate_submissions_refused_total", reason="full") == 1
+    assert value(samples, "spoolgate_submissions_refused_total", reason="queue_full") == 1
     assert value(samples, "spoolgate_submissions_refused_total", reason="invalid") == 1
     assert value(samples, "spoolgate_submissions_refused_total") == 2
     v1.job(client.request("POST", f"/jobs/{blocker['id']}/kill"), 202)
@@ -222,6 +222,25 @@ def test_jobs_by_service_and_verdict(make_stack):
     for process in ("helper", "keeper", "workers"):
         assert 1e5 < value(samples, "spoolgate_resident_memory_bytes", process=process) < 4e9
     assert value(samples, "spoolgate_spool_disk_free_bytes") > 0 and value(samples, "spoolgate_accepting") == 1
+
+
+def test_refusals_have_their_reasons(make_stack):
+    conf = {**v1.OPEN, "helper": {"owner_queued": "1"}}
+    stack = make_stack(conf=conf, tools=TOOLS, slots=1)
+    stack.configure("v1", queued_max="2")
+    assert stack.command("reload").returncode == 0
+    client, other, third = v1.Client(stack), v1.Client(stack, stack.token("other")), v1.Client(stack, stack.token("third"))
+    begun(client)
+    submit = {"json": {"tool": "quick"}}
+    assert [c.request("POST", "/jobs", **submit).status_code for c in (client, client, other, third)] == [202, 429, 202, 503]
+    assert stack.command("drain").returncode == 0
+    assert third.request("POST", "/jobs", **submit).status_code == 503
+    samples = await_value(stack, 3, "spoolgate_submissions_refused_total")
+    for reason in ("owner_cap", "service_cap", "not_accepting"):
+        assert value(samples, "spoolgate_submissions_refused_total", reason=reason) == 1
+    assert value(samples, "spoolgate_accepting") == 0
+    assert stack.command("resume").returncode == 0
+    assert value(scrape(stack), "spoolgate_accepting") == 1
 
 
 def test_crashes_of_helper_and_supervisors(make_stack):

@@ -260,8 +260,8 @@ test_what_the_helper_says_is_read_with_distrust(void **state)
 	assert_non_null(strstr(strbuf_str(&s), "{service=\"one\",verdict=\"passed\"} 2\n"));
 	assert_non_null(strstr(strbuf_str(&s), "{service=\"other\",verdict=\"lost\"} 1\n"));
 	assert_null(strstr(strbuf_str(&s), "odd"));
-	read_stats(&s, "{\"refused\":{\"full\":3,\"Strange \\\"reason\":4},\"queued\":1,\"running\":2,\"kept\":3}");
-	assert_non_null(strstr(strbuf_str(&s), "spoolgate_submissions_refused_total{reason=\"full\"} 3\n"));
+	read_stats(&s, "{\"refused\":{\"queue_full\":3,\"Strange \\\"reason\":4},\"queued\":1,\"running\":2,\"kept\":3}");
+	assert_non_null(strstr(strbuf_str(&s), "spoolgate_submissions_refused_total{reason=\"queue_full\"} 3\n"));
 	assert_null(strstr(strbuf_str(&s), "Strange"));
 	assert_non_null(strstr(strbuf_str(&s), "spoolgate_spool_jobs{state=\"live\"} 3\nspoolgate_spool_jobs{state=\"kept\"} 3\n"));
 }
