@@ -19,6 +19,9 @@ void sha256_hex(const void *data, size_t len, char ret_hex[SHA256_HEX_SIZE]);
 /* Hashes fd from its start by offset, at most max bytes; returns the bytes hashed. -EFBIG over max. */
 int64_t sha256_fd(int fd, int64_t max, char ret_hex[SHA256_HEX_SIZE]);
 
+/* HMAC-SHA-256 (RFC 2104). */
+void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, unsigned char ret[SHA256_LEN]);
+
 /* CRC-32C (Castagnoli) of data, continued from crc (0 to begin): for records on our own disk, no protection against intent. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 

@@ -20,20 +20,21 @@ enum { PARAMETER_MAX = 1024 * 1024, URL_MAX = 4096, SENTENCE_MAX = 64 * 1024, ON
 
 static const char submit_usage[] =
     "usage: spoolgate submit TOOL [-p NAME=VALUE]... [-P NAME=FILE]... [-i INPUT=FILE]... [--name NAME]\n"
-    "                             [--idempotency-key KEY] [--wait] [--follow]\n"
+    "                             [--idempotency-key KEY] [--callback URL] [--wait] [--follow]\n"
     "Submits a job and prints its id.\n\n"
     "  -p NAME=VALUE       a parameter of the tool\n"
     "  -P NAME=FILE        a parameter whose value is the text of a file, without the newline at its end; for secrets\n"
     "  -i INPUT=FILE       an input file of the tool\n"
     "  --name NAME         a name for the job, for people\n"
     "  --idempotency-key KEY  the same submission under the same key is the same job, for a day\n"
+    "  --callback URL      an https URL that the server calls when the job has ended\n"
     "  --wait              wait for its end; exit status 3 where it has not passed\n"
     "  --follow            print its log while it runs, then as --wait\n"
     "A FILE `-` is standard input, once.\n";
 
 /* What the command line asks for. */
 struct wish {
-	const char *tool, *name, *once;
+	const char *tool, *name, *once, *callback;
 	char **words;	/* "p", "P" or "i" before NAME=WHAT, in their order */
 	size_t n;
 	bool wait, follow;
@@ -249,6 +250,8 @@ submit(struct session *s, const struct wish *wish, json_object **ret_job)
 	jsonw_string(&w, "tool", wish->tool);
 	if (wish->name)
 		jsonw_string(&w, "name", wish->name);
+	if (wish->callback)
+		jsonw_string(&w, "callback", wish->callback);
 	jsonw_add(&w, "parameters", json_object_get(parameters.obj));
 	jsonw_add(&w, "inputs", json_object_get(inputs.obj));
 	r = parameters.err < 0 ? parameters.err : inputs.err < 0 ? inputs.err : jsonw_finish(&w, &submission);
@@ -287,7 +290,7 @@ int
 command_submit(int argc, char *argv[])
 {
 	static const struct option options[] = {
-		{ "name", required_argument, NULL, 'n' }, { "idempotency-key", required_argument, NULL, 'k' }, { "wait", no_argument, NULL, 'w' }, { "follow", no_argument, NULL, 'f' },
+		{ "name", required_argument, NULL, 'n' }, { "idempotency-key", required_argument, NULL, 'k' }, { "callback", required_argument, NULL, 'b' }, { "wait", no_argument, NULL, 'w' }, { "follow", no_argument, NULL, 'f' },
 		{ "parameter", required_argument, NULL, 'p' }, { "parameter-file", required_argument, NULL, 'P' },
 		{ "input", required_argument, NULL, 'i' }, COMMON_OPTIONS
 	};
@@ -304,6 +307,8 @@ command_submit(int argc, char *argv[])
 			wish.name = optarg;
 		else if (c == 'k')
 			wish.once = optarg;
+		else if (c == 'b')
+			wish.callback = optarg;
 		else if (c == 'w')
 			wish.wait = true;
 		else if (c == 'f')

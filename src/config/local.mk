@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libconfig.a
 libconfig_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(INIH_CFLAGS)
 libconfig_a_SOURCES = \
+	src/config/callbacks.c src/config/callbacks.h \
 	src/config/config.c src/config/config.h \
 	src/config/faults.c \
 	src/config/ini_file.c src/config/ini_file.h \

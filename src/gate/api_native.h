@@ -12,6 +12,7 @@
 #include "gate/auth.h"
 #include "gate/service.h"
 #include "spool/job.h"
+#include "spool/meta.h"
 #include "spool/record.h"
 
 struct exchange;
@@ -31,7 +32,7 @@ struct native_job {
 	int job_fd;	/* its folder */
 	struct job *job;
 	struct job_status status;
-	uint64_t pruned_usec;	/* its files were removed then; 0: they were not */
+	struct job_meta meta;	/* its note is not loaded */
 	uint64_t position;	/* in the queue, 1: it is next; 0: it does not wait, or nobody asked */
 };
 #define NATIVE_JOB_NONE { .job_fd = -EBADF }

@@ -28,23 +28,22 @@ native_job_done(struct native_job *j)
 	j->job = job_free(j->job);
 }
 
+static int
+load_meta(struct native_job *j)
+{
+	int r = meta_load(j->job_fd, &j->meta);
+
+	if (r >= 0)
+		meta_done(&j->meta);
+	return r;
+}
+
 int
 native_reload(struct native_job *j)
 {
-	return status_load(j->job_fd, &j->status);
-}
+	int r = status_load(j->job_fd, &j->status);
 
-static int
-load_pruned(struct native_job *j)
-{
-	struct job_meta meta;
-	int r = meta_load(j->job_fd, &meta);
-
-	if (r < 0)
-		return r;
-	meta_done(&meta);
-	j->pruned_usec = meta.pruned_usec;
-	return 0;
+	return r >= 0 && j->status.state == JOB_FINISHED ? load_meta(j) : r;
 }
 
 int
@@ -52,9 +51,9 @@ native_check_files(struct exchange *x, const struct native_job *j)
 {
 	char text[CLOCK_TEXT_SIZE];
 
-	if (j->pruned_usec == 0)
+	if (j->meta.pruned_usec == 0)
 		return 0;
-	clock_format(j->pruned_usec, text);
+	clock_format(j->meta.pruned_usec, text);
 	native_problem(x, 410, PLACE_NONE, NULL, "The job's files were removed at %s. Its receipt is there.", text);
 	return 1;
 }
@@ -81,8 +80,6 @@ native_load_job(struct exchange *x, const struct caller *c, const char *id, stru
 	if (!(c->scopes & SCOPE_ADMIN) && strcmp(j.job->owner, c->owner) != 0)
 		return -ENOENT;
 	r = native_reload(&j);
-	if (r >= 0 && j.status.state == JOB_FINISHED)
-		r = load_pruned(&j);
 	if (r < 0)
 		return r;
 	*ret = j;
@@ -214,6 +211,24 @@ add_signal(struct jsonw *w, int sig)
 	jsonw_string(w, "signal", sig ? text : NULL);
 }
 
+static void
+add_callback(struct jsonw *w, const struct native_job *j)
+{
+	scoped(jsonw_done) struct jsonw c = jsonw_new();
+	json_object *obj = NULL;
+
+	if (!j->job->callback) {
+		jsonw_null(w, "callback");
+		return;
+	}
+	jsonw_string(&c, "url", j->job->callback);
+	jsonw_string(&c, "state", callback_state_name(j->meta.callback.state));
+	jsonw_int(&c, "attempts", j->meta.callback.attempts);
+	jsonw_string(&c, "last", j->meta.callback.last[0] ? j->meta.callback.last : NULL);
+	(void)jsonw_finish(&c, &obj);
+	jsonw_add(w, "callback", obj);
+}
+
 int
 native_job_json(const struct native_job *j, json_object **ret)
 {
@@ -248,7 +263,8 @@ native_job_json(const struct native_job *j, json_object **ret)
 	add_progress(&w, j);
 	add_usage(&w, result);
 	add_log_bytes(&w, j);
-	add_time(&w, "pruned", j->pruned_usec);
+	add_callback(&w, j);
+	add_time(&w, "pruned", j->meta.pruned_usec);
 	add_time(&w, "expires", ended ? result->ended_usec + j->job->keep_usec : 0);
 	add_links(&w, j->id);
 	return jsonw_finish(&w, ret);

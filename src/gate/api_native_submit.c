@@ -39,7 +39,7 @@ struct request_job {
 	const char *owner;	/* whose uploads it may name */
 	char once[IDEMPOTENCY_KEY_SIZE];	/* "": none */
 	bool upload_gone;	/* one that it names is not there */
-	json_object *tool, *name, *parameters;	/* NULL: not given */
+	json_object *tool, *name, *callback, *parameters;	/* NULL: not given */
 	struct input inputs[INPUTS_MAX];
 	size_t n_inputs;
 };
@@ -49,6 +49,7 @@ request_job_done(struct request_job *q)
 {
 	json_object_put(q->tool);
 	json_object_put(q->name);
+	json_object_put(q->callback);
 	json_object_put(q->parameters);
 	for (size_t i = 0; i < q->n_inputs; i++)
 		input_file_done(&q->inputs[i].file);
@@ -217,6 +218,20 @@ json_input(struct exchange *x, struct request_job *q, const char *name, json_obj
 	return r < 0 ? r : store_input(x, q, in, decoded, len);
 }
 
+/* Where a member of this name goes; NULL: it is none of these. */
+static json_object **
+member_place(struct request_job *q, const char *name)
+{
+	const struct { const char *name; json_object **to; } table[] = {
+		{ "tool", &q->tool }, { "name", &q->name }, { "callback", &q->callback }, { "parameters", &q->parameters },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		if (strcmp(name, table[i].name) == 0)
+			return table[i].to;
+	return NULL;
+}
+
 /* The object of a submission. 0, 1: the answer is set, or a negative errno. */
 static int
 take_object(struct exchange *x, struct request_job *q, json_object *obj)
@@ -227,8 +242,7 @@ take_object(struct exchange *x, struct request_job *q, json_object *obj)
 	}
 	json_object_object_foreach(obj, key, val) {
 		char pointer[POINTER_SIZE];
-		json_object **to = strcmp(key, "tool") == 0 ? &q->tool : strcmp(key, "name") == 0 ? &q->name :
-		    strcmp(key, "parameters") == 0 ? &q->parameters : NULL;
+		json_object **to = member_place(q, key);
 
 		point_to(pointer, "/", key);
 		if (to && *to) {
@@ -339,8 +353,7 @@ take_field(struct exchange *x, struct request_job *q, struct multipart *m, const
 {
 	scoped(put_json) json_object *obj = NULL;
 	scoped(free_ptr) char *text = NULL;
-	json_object **to = strcmp(name, "tool") == 0 ? &q->tool : strcmp(name, "name") == 0 ? &q->name :
-	    strcmp(name, "parameters") == 0 ? &q->parameters : NULL;
+	json_object **to = member_place(q, name);
 	size_t len = 0;
 	int r = read_field(x, m, name, &text, &len);
 
@@ -350,7 +363,7 @@ take_field(struct exchange *x, struct request_job *q, struct multipart *m, const
 		native_problem(x, 422, PLACE_PART, name, "This is given twice.");
 		return 1;
 	}
-	if (to == &q->tool || to == &q->name) {
+	if (to && to != &q->parameters) {
 		if (!utf8_valid(text ? text : "", len)) {
 			native_problem(x, 400, PLACE_PART, name, "This is no UTF-8.");
 			return 1;
@@ -397,7 +410,7 @@ read_parts(struct exchange *x, struct request_job *q, struct multipart *m)
 	int r;
 
 	while ((r = multipart_next(m, &part)) > 0) {
-		static const char *const fields[] = { "tool", "name", "parameters", "job" };
+		static const char *const fields[] = { "tool", "name", "callback", "parameters", "job" };
 		bool field = false;
 
 		for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
@@ -478,6 +491,10 @@ check(struct exchange *x, const struct caller *c, const struct request_job *q)
 		    NAME_MAX_CHARS);
 		return 1;
 	}
+	if (q->callback && !json_object_is_type(q->callback, json_type_string)) {
+		native_problem(x, 422, PLACE_POINTER, "/callback", "This must be an https URL.");
+		return 1;
+	}
 	if (q->parameters && !json_object_is_type(q->parameters, json_type_object)) {
 		native_problem(x, 422, PLACE_POINTER, "/parameters", "This must be an object.");
 		return 1;
@@ -505,6 +522,8 @@ submit(struct exchange *x, const struct caller *c, const char *ticket, const str
 	s.note = note;
 	if (q->once[0])
 		s.once = q->once;
+	if (q->callback)
+		s.callback = json_object_get_string(q->callback);
 	return client_submit(x->helper, &s, ret_id);
 }
 

@@ -118,7 +118,7 @@ judge(const struct spool *spool, uint64_t now_usec, struct candidate *c)
 	scoped(close_fd) int job_fd = spool_open_job(spool, c->id);
 	scoped(free_job) struct job *job = NULL;
 	struct job_result result;
-	struct job_meta meta = { NULL, 0 };
+	struct job_meta meta = { .note = NULL };
 	uint64_t end, files;
 	int r = job_fd < 0 ? job_fd : job_load(job_fd, &job);
 

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "basic/proc.h"
+#include "config/callbacks.h"
 #include "config/config.h"
 #include "config/tool.h"
 #include "helper/condition.h"
@@ -20,6 +21,7 @@ struct server;
 struct live_table;
 struct packs;
 struct submits;
+struct deliveries;
 struct expiry;
 struct weights;
 struct fingerprints;
@@ -31,6 +33,7 @@ struct helper {
 	struct config *config;
 	struct tools *tools;
 	struct accounts accounts;
+	struct callbacks callbacks;
 	char boot[BOOT_ID_SIZE];
 
 	struct spool *spool;
@@ -49,6 +52,7 @@ struct helper {
 	struct submits *submits;
 	struct expiry *expiry;
 	struct weights *weights;
+	struct deliveries *deliveries;
 	struct conditions_list changes;	/* meta.h: under way */
 	struct packs *packs;
 	struct stats *stats;

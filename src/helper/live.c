@@ -8,6 +8,7 @@
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
+#include "helper/deliver.h"
 #include "helper/end.h"
 #include "helper/expire.h"
 #include "helper/group.h"
@@ -113,6 +114,7 @@ live_learn(struct live *l, const struct job *job, bool goes)
 
 	if (l->owner)
 		return 0;
+	l->calls = job->callback != NULL;
 	r = group_join(l, job, goes);
 	if (r < 0)
 		return r;
@@ -239,6 +241,8 @@ live_finished(struct live *l, const struct job_result *result)
 	secrets_remove(h->secrets_fd, l->id);
 	if (result)
 		weights_add(h, l->id);
+	if (result && l->calls)
+		deliver(h, l->id);
 	server_changed(h, l->id);
 	(void)tdelete(l, &t->root, compare);
 	(void)queue_put(t->queue, l->owner);

@@ -64,6 +64,7 @@ struct live {
 	struct group *group;	/* NULL: it is in none */
 	struct live *group_next;
 	bool parked;	/* queued, and another of its group goes first */
+	bool calls;	/* it names a callback */
 	bool share_tried;	/* what an equal job left could not be copied */
 };
 

@@ -3,6 +3,7 @@ spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS)
 spoolgated_SOURCES = \
 	src/helper/condition.c src/helper/condition.h \
 	src/helper/cull.c src/helper/cull.h \
+	src/helper/deliver.c src/helper/deliver.h \
 	src/helper/end.c src/helper/end.h \
 	src/helper/expire.c src/helper/expire.h \
 	src/helper/fingerprint.c src/helper/fingerprint.h \

@@ -16,6 +16,7 @@
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
+#include "helper/deliver.h"
 #include "helper/end.h"
 #include "helper/expire.h"
 #include "helper/fingerprint.h"
@@ -54,18 +55,22 @@ print_faults(const struct faults *f)
 
 /* Reads everything; the results are set only where there is no fault. */
 static size_t
-load_all(const char *path, struct config **ret_config, struct tools **ret_tools, struct accounts *ret_accounts)
+load_all(const char *path, struct config **ret_config, struct tools **ret_tools, struct accounts *ret_accounts,
+    struct callbacks *ret_callbacks)
 {
 	scoped(faults_done) struct faults f = { NULL, 0 };
 	scoped(free_config) struct config *config = NULL;
 	scoped(free_tools) struct tools *tools = NULL;
 	struct accounts accounts;
+	struct callbacks callbacks = { .key_len = 0 };
 
 	if (config_load(path, &f, &config) < 0) {
 		log_error("out of memory");
 		return 1;
 	}
 	(void)config_accounts(config, &f, &accounts);
+	if (callbacks_load(config, &f, &callbacks) == -ENOMEM)
+		faults_add(&f, NULL, 0, "out of memory");
 	if (tools_load(config_string(config, "helper", "tools"), &f, &tools) < 0) {
 		log_error("out of memory");
 		return 1;
@@ -77,6 +82,9 @@ load_all(const char *path, struct config **ret_config, struct tools **ret_tools,
 		*ret_config = take_ptr(config);
 		*ret_tools = take_ptr(tools);
 		*ret_accounts = accounts;
+		*ret_callbacks = callbacks;
+	} else {
+		callbacks_done(&callbacks);
 	}
 	return f.n;
 }
@@ -98,10 +106,11 @@ helper_reload(struct helper *h)
 	struct config *config = NULL;
 	struct tools *tools = NULL;
 	struct accounts accounts;
+	struct callbacks callbacks;
 	size_t faults;
 
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono());
-	faults = load_all(h->config_path, &config, &tools, &accounts);
+	faults = load_all(h->config_path, &config, &tools, &accounts, &callbacks);
 	if (faults == 0) {
 		/* Where the spool and the sockets are is decided at the start. */
 		h->config = config_free(h->config);
@@ -109,6 +118,8 @@ helper_reload(struct helper *h)
 		h->config = config;
 		h->tools = tools;
 		h->accounts = accounts;
+		callbacks_done(&h->callbacks);
+		h->callbacks = callbacks;
 		log_notice("configuration reloaded: %zu tools", tools_count(tools));
 		weights_reload(h);
 		(void)open_secrets(h);
@@ -182,10 +193,11 @@ on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx
 
 	(void)source;
 	(void)info;
-	/* The helper has no other children than supervisors and packers. */
+	/* The helper has no other children than supervisors, packers and senders. */
 	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG) == 0 && child.si_pid != 0) {
 		start_reaped(ctx, &child);
 		pack_reaped(ctx, &child);
+		deliver_reaped(ctx, &child);
 		child = (siginfo_t){ 0 };
 	}
 	return 0;
@@ -365,6 +377,8 @@ start_parts(struct helper *h)
 		r = weights_new(h, &h->weights);
 	if (r >= 0)
 		r = packs_new(h, &h->packs);
+	if (r >= 0)
+		r = deliveries_new(h, &h->deliveries);
 	if (r < 0)
 		log_error("start: %s", strerror(-r));
 	return r;
@@ -385,6 +399,8 @@ free_helper(struct helper *h)
 	h->weights = weights_free(h->weights);
 	h->packs = packs_free(h->packs);
 	h->stats = stats_free(h->stats);
+	h->deliveries = deliveries_free(h->deliveries);
+	callbacks_done(&h->callbacks);
 	h->fingerprints = fingerprints_free(h->fingerprints);
 	h->event = sd_event_unref(h->event);
 	h->redo = redo_free(h->redo);
@@ -515,7 +531,7 @@ main(int argc, char *argv[])
 		}
 	}
 	(void)umask(0077);
-	if (load_all(h.config_path, &h.config, &h.tools, &h.accounts) > 0)
+	if (load_all(h.config_path, &h.config, &h.tools, &h.accounts, &h.callbacks) > 0)
 		return EXIT_FAULTS;
 	/* Two descriptors for each running job, one for each connection; where we may not raise it we live with less. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {

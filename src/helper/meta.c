@@ -10,6 +10,7 @@
 #include "basic/log.h"
 #include "basic/scoped.h"
 #include "helper/condition.h"
+#include "helper/deliver.h"
 #include "helper/expire.h"
 #include "helper/meta.h"
 #include "helper/offload.h"
@@ -26,8 +27,9 @@ struct change {
 	struct helper *helper;
 	struct reply_to to;
 	char id[ID_SIZE];
-	json_object *note;	/* amend */
-	bool prune;
+	enum { CHANGE_AMEND, CHANGE_PRUNE, CHANGE_CALLBACK } kind;
+	json_object *note;	/* CHANGE_AMEND */
+	struct job_meta outcome;	/* CHANGE_CALLBACK: its callback */
 	bool done_before;
 	char *text;	/* the new meta.json */
 	size_t len;
@@ -48,9 +50,11 @@ end_change(struct change *c)
 		    "it could not be done", 0);
 	else
 		server_reply(h, c->to, NULL);
-	if (c->error < 0 && c->error != -ENOENT && c->to.connection == 0)
+	if (c->error < 0 && c->error != -ENOENT && c->to.connection == 0 && c->kind == CHANGE_PRUNE)
 		expire_later(h, c->id);
 	conditions_leave(&h->changes, &c->turn);
+	if (c->kind == CHANGE_CALLBACK)
+		deliver_recorded(h, c->id);
 	conditions_done(&c->turn);
 	json_object_put(c->note);
 	free(c->text);
@@ -65,22 +69,24 @@ look(struct task *task)
 {
 	struct change *c = task_owner(task, struct change, task);
 	scoped(close_fd) int job_fd = spool_open_job(c->helper->spool, c->id);
-	scoped(meta_done) struct job_meta meta = { NULL, 0 };
+	scoped(meta_done) struct job_meta meta = { .note = NULL };
 	struct job_result result;
 	uint64_t ended = 0;
 	int r = job_fd < 0 ? job_fd : 0;
 
-	if (r == 0 && c->prune)
+	if (r == 0 && c->kind == CHANGE_PRUNE)
 		r = result_load(job_fd, &result) == -ENOENT ? -EBUSY : job_weight(c->helper->spool, c->id, &c->bytes, &ended);
 	if (r == 0)
 		r = meta_load(job_fd, &meta);
 	if (r == -EBADMSG)
 		r = 0;	/* what is damaged is replaced */
-	if (r == 0 && c->prune) {
+	if (r == 0 && c->kind == CHANGE_PRUNE) {
 		c->done_before = meta.pruned_usec > 0;
 		meta.pruned_usec = c->done_before ? meta.pruned_usec : clock_wall();
 	}
-	if (r == 0 && !c->prune) {
+	if (r == 0 && c->kind == CHANGE_CALLBACK)
+		meta.callback = c->outcome.callback;
+	if (r == 0 && c->kind == CHANGE_AMEND) {
 		meta_done(&meta);
 		meta.note = json_object_get(c->note);
 	}
@@ -98,7 +104,9 @@ apply(struct task *task)
 	scoped(close_fd) int job_fd = spool_open_job(s, c->id);
 	int r = job_fd < 0 ? job_fd : meta_store(job_fd, s->groups, c->text, c->len);
 
-	if (r >= 0 && c->prune)
+	if (r >= 0 && c->kind == CHANGE_CALLBACK && c->outcome.callback.state != CALLBACK_PENDING)
+		r = spool_clear_pending(s, c->id);
+	if (r >= 0 && c->kind == CHANGE_PRUNE)
 		r = prune_files(s, c->id);
 	c->error = r < 0 ? r : 0;
 }
@@ -110,11 +118,11 @@ applied(struct task *task)
 	struct helper *h = c->helper;
 
 	if (c->error < 0)
-		log_error("job %s cannot be %s: %s", c->id, c->prune ? "pruned" : "amended", strerror(-c->error));
+		log_error("job %s cannot be %s: %s", c->id, c->kind == CHANGE_PRUNE ? "pruned" : "amended", strerror(-c->error));
 	/* Applied even if it failed: the next start would only try the same again. */
 	writer_applied(h->writer, c->write.half);
 	server_changed(h, c->id);
-	if (c->prune && c->error == 0) {
+	if (c->kind == CHANGE_PRUNE && c->error == 0) {
 		log_info("job %s has no files any more", c->id);
 		weights_freed(h, c->id, c->bytes);
 		expire_sweep(h);
@@ -170,25 +178,42 @@ begin(struct conditions *turn)
 }
 
 static void
-change(struct helper *h, const char *id, json_object *note, struct reply_to to)
+begin_change(struct helper *h, const struct change *what)
 {
 	struct change *c = calloc(1, sizeof *c);
+	char *claim = strdup(what->id);
 
-	if (c)
-		c->turn.claims[0] = strdup(id);
-	if (!c || !c->turn.claims[0]) {
+	if (!c || !claim) {
 		free(c);
-		server_refuse(h, to, -ENOMEM, NULL, 0);
+		free(claim);
+		server_refuse(h, what->to, -ENOMEM, NULL, 0);
+		if (what->kind == CHANGE_CALLBACK)
+			deliver_recorded(h, what->id);
 		return;
 	}
+	c->helper = h;
+	c->to = what->to;
+	memcpy(c->id, what->id, sizeof c->id);
+	c->kind = what->kind;
+	c->note = json_object_get(what->note);
+	c->outcome = what->outcome;
+	c->turn.claims[0] = claim;
 	c->turn.n_claims = 1;
 	c->turn.go = begin;
-	c->helper = h;
-	c->to = to;
-	memcpy(c->id, id, sizeof c->id);
-	c->prune = !note;
-	c->note = json_object_get(note);
 	conditions_enter(&h->changes, &c->turn);
+}
+
+static void
+change(struct helper *h, const char *id, struct change what)
+{
+	memcpy(what.id, id, sizeof what.id);
+	begin_change(h, &what);
+}
+
+void
+meta_tell_callback(struct helper *h, const char *id, const struct job_meta *outcome)
+{
+	change(h, id, (struct change){ .kind = CHANGE_CALLBACK, .outcome = *outcome });
 }
 
 void
@@ -200,13 +225,13 @@ amend_request(struct helper *h, struct message *m, struct reply_to to)
 	if (json_get_string(m->body, "id", &id) < 0 || !id_valid(id) || json_get_object(m->body, "note", &note) < 0)
 		server_refuse(h, to, -EINVAL, "id or note is wrong", 0);
 	else
-		change(h, id, note, to);
+		change(h, id, (struct change){ .kind = CHANGE_AMEND, .note = note, .to = to });
 }
 
 void
 prune_job(struct helper *h, const char *id, struct reply_to to)
 {
-	change(h, id, NULL, to);
+	change(h, id, (struct change){ .kind = CHANGE_PRUNE, .to = to });
 }
 
 void

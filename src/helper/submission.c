@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 
 #include "basic/clock.h"
+#include "basic/address.h"
 #include "basic/fd.h"
+#include "basic/https_url.h"
 #include "basic/json.h"
 #include "basic/scoped.h"
 #include "helper/live.h"
@@ -138,6 +140,45 @@ take_inputs(struct submission *s, const struct tool *tool, struct message *m, co
 	return 0;
 }
 
+static int
+refuse_callback(struct submission *s, const char *why)
+{
+	(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/callback");
+	(void)snprintf(s->refusal.why, sizeof s->refusal.why, "%s", why);
+	return -EINVAL;
+}
+
+static int
+parse_callback(struct submission *s, json_object *body)
+{
+	const struct callbacks *c = &s->helper->callbacks;
+	struct in6_addr address;
+	struct network literal;
+	struct https_url url;
+	const char *text = NULL, *why;
+
+	if (!json_object_object_get_ex(body, "callback", NULL))
+		return 0;
+	if (c->key_len == 0)
+		return refuse_callback(s, "this server makes no callbacks");
+	if (json_get_string(body, "callback", &text) < 0)
+		return refuse_callback(s, "this must be a text");
+	why = https_url_check(text, &url);
+	if (why) {
+		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/callback");
+		(void)snprintf(s->refusal.why, sizeof s->refusal.why, "this is no https URL that can be called: %s", why);
+		return -EINVAL;
+	}
+	/* A name is looked at when it is called: what it stands for may change. */
+	if (network_parse(url.host, &literal) == 0) {
+		address = literal.address;
+		if (!callbacks_permit(c, &address))
+			return refuse_callback(s, "its address is private");
+	}
+	s->job->callback = strdup(text);
+	return s->job->callback ? 0 : -ENOMEM;
+}
+
 /* One job of a group runs at a time: the tool's own, or the one that the service names. */
 static int
 parse_group(struct submission *s, const struct tool *tool, json_object *body)
@@ -184,6 +225,8 @@ begin_once_hash(struct submission *s, const struct tool *tool, json_object *para
 	if (!s->once_hash)
 		return -ENOMEM;
 	sha256_add(s->once_hash, s->job->tool, strlen(s->job->tool) + 1);
+	if (s->job->callback)
+		sha256_add(s->once_hash, s->job->callback, strlen(s->job->callback) + 1);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		const char *text = parts[i] ? json_object_to_json_string_ext(parts[i], JSON_C_TO_STRING_PLAIN) : "";
 
@@ -251,7 +294,9 @@ parse_submission(struct submission *s, struct message *m)
 	job->twice = tool->twice;
 	if (!job->service || !job->tool || !job->owner || !job->live != !tool->live || !job->tool_version != !tool->version)
 		return -ENOMEM;
-	r = parse_group(s, tool, m->body);
+	r = parse_callback(s, m->body);
+	if (r == 0)
+		r = parse_group(s, tool, m->body);
 	if (r == 0)
 		r = conditions_parse(&s->conditions, m->body, job, &s->refusal);
 	if (r == 0 && job->once[0])

@@ -276,6 +276,8 @@ add_conditions(struct jsonw *w, const struct submission *s)
 {
 	if (s->once)
 		jsonw_string(w, "once", s->once);
+	if (s->callback)
+		jsonw_string(w, "callback", s->callback);
 	if (s->key)
 		jsonw_string(w, "key", s->key);
 	if (s->serial)

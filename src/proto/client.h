@@ -45,6 +45,7 @@ struct submission {
 	const char *owner;
 	const char *ticket;	/* "" or NULL: none */
 	const char *once;	/* Idempotency-Key; NULL: none */
+	const char *callback;	/* the https URL to be called at the end; NULL: none */
 	/* Conditions of its acceptance (helper/condition.h) and its serial group; NULL, 0: none. */
 	const char *key;
 	const char *serial;

@@ -15,6 +15,7 @@
 #include "spool/accept.h"
 #include "spool/accept_internal.h"
 #include "spool/index.h"
+#include "spool/meta.h"
 #include "spool/record.h"
 #include "spool/spool_internal.h"
 
@@ -168,6 +169,19 @@ move_in(const struct spool *s, const char *id)
 	return renameat(s->incoming_fd, id, s->jobs_fd, path) < 0 ? -errno : 0;
 }
 
+/* Of a job that is accepted again, by the replay. */
+static bool
+callback_is_over(const struct spool *s, const char *id)
+{
+	scoped(close_fd) int job_fd = spool_open_job(s, id);
+	struct job_meta meta;
+
+	if (job_fd < 0 || meta_load(job_fd, &meta) < 0)
+		return false;
+	meta_done(&meta);
+	return meta.callback.state != CALLBACK_PENDING;
+}
+
 int
 accept_publish(const struct spool *s, const struct job *job)
 {
@@ -182,6 +196,8 @@ accept_publish(const struct spool *s, const struct job *job)
 		r = spool_mark_active(s, job->id);
 	if (r >= 0)
 		r = index_add(s, job->owner, job->accepted_usec, job->id);
+	if (r >= 0 && job->callback && !callback_is_over(s, job->id))
+		r = spool_mark_pending(s, job->id);
 	if (r >= 0 && job->key)
 		r = index_key_set(s, job->service, job->key, job->id);
 	if (r >= 0 && job->once[0]) {

@@ -28,6 +28,7 @@ struct view {
 	struct job_result result;
 	int have_want, have_run, have_result;	/* 1, 0 missing, or the errno */
 	bool pruned;
+	enum callback_state callback;
 };
 
 static int
@@ -208,8 +209,12 @@ check_marks(struct view *v)
 	r = exists_at(c->s->pending_fd, v->id);
 	if (r < 0)
 		return r;
-	if (r == 1 && v->have_result == 0)
+	if (r == 1 && v->have_result == 0 && !(v->job && v->job->callback))
 		check_found(c, CHECK_BROKEN, 0, "job %s: owes a delivery before its end", v->id);
+	if (r == 0 && v->job && v->job->callback && v->callback == CALLBACK_PENDING) {
+		repaired = check_may_repair(c) ? spool_mark_pending(c->s, v->id) < 0 ? -EIO : 1 : 0;
+		check_found(c, v->level, repaired, "job %s: its callback is not delivered, and not marked pending", v->id);
+	}
 	if (exists_at(c->s->incoming_fd, v->id) == 1)
 		check_found(c, CHECK_BROKEN, 0, "job %s: in jobs and in incoming", v->id);
 	if (exists_at(c->s->trash_fd, v->id) == 1)
@@ -324,6 +329,7 @@ check_meta(struct view *v)
 		return r == -ENOMEM ? r : 0;
 	meta_done(&meta);
 	v->pruned = meta.pruned_usec > 0;
+	v->callback = meta.callback.state;
 	if (v->pruned && v->have_result != 1)
 		check_found(v->c, CHECK_BROKEN, 0, "job %s: pruned before its end", v->id);
 	for (size_t i = 0; v->pruned && i < sizeof gone / sizeof *gone; i++) {
@@ -352,9 +358,9 @@ check_view(struct view *v)
 		check_found(v->c, v->level, 0, "job %s: its folder has mode %04o", v->id, (unsigned)st.st_mode & 07777);
 	r = each_name(v->fd, check_name_of, v);
 	if (r >= 0)
-		r = check_marks(v);
-	if (r >= 0)
 		r = check_meta(v);
+	if (r >= 0)
+		r = check_marks(v);
 	if (r >= 0 && v->job && !v->pruned)
 		r = check_inputs(v->c, v->level, v->fd, v->job);
 	if (r < 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "basic/fd.h"
+#include "basic/https_url.h"
 #include "basic/json.h"
 #include "basic/scoped.h"
 #include "spool/index.h"
@@ -62,6 +63,7 @@ job_free(struct job *job)
 	free(job->tool);
 	free(job->live);
 	free(job->owner);
+	free(job->callback);
 	free(job->key);
 	free(job->serial);
 	json_object_put(job->note);
@@ -129,6 +131,8 @@ sha256_valid_or_none(const char *text)
 static bool
 job_valid(const struct job *job)
 {
+	struct https_url url;
+
 	if (!id_valid(job->id) || !word_valid(job->service, WORD_MAX) || !word_valid(job->tool, WORD_MAX) ||
 	    index_owner_check(job->owner) < 0 || (job->live && !input_name_valid(job->live)))
 		return false;
@@ -139,6 +143,8 @@ job_valid(const struct job *job)
 			return false;
 	if (!sha256_valid_or_none(job->tool_sha256) || !sha256_valid_or_none(job->program_sha256) ||
 	    !sha256_valid_or_none(job->once) || !sha256_valid_or_none(job->once_sha256) || !sha256_valid_or_none(job->work))
+		return false;
+	if (job->callback && https_url_check(job->callback, &url))
 		return false;
 	if ((job->key && !word_valid(job->key, JOB_KEY_MAX)) || (job->serial && !word_valid(job->serial, JOB_SERIAL_MAX)))
 		return false;
@@ -268,6 +274,8 @@ job_format(const struct job *job, char **ret_text, size_t *ret_len)
 	if (job->secrets)
 		jsonw_bool(&w, "secrets", true);
 	jsonw_bool(&w, "twice", job->twice);
+	if (job->callback)
+		jsonw_string(&w, "callback", job->callback);
 	if (job->key)
 		jsonw_string(&w, "key", job->key);
 	if (job->serial)
@@ -361,7 +369,7 @@ static int
 optional_members(json_object *obj, struct job *job)
 {
 	const struct { const char *name; char **to; } texts[] = {
-		{ "tool_version", &job->tool_version }, { "live", &job->live }, { "key", &job->key }, { "serial", &job->serial },
+		{ "tool_version", &job->tool_version }, { "live", &job->live }, { "callback", &job->callback }, { "key", &job->key }, { "serial", &job->serial },
 	};
 	const struct { const char *name; char *to; } hashes[] = {
 		{ "tool_sha256", job->tool_sha256 }, { "program_sha256", job->program_sha256 }, { "once", job->once },

@@ -51,6 +51,7 @@ struct job {
 	uint64_t files_usec;	/* its files go this long after its end, its records stay; 0: not before those */
 	bool secrets;	/* it has secret parameters, which are kept elsewhere */
 	bool twice;	/* the tool may run twice */
+	char *callback;	/* the https URL that is called when it has ended; NULL: none */
 	char *key;	/* the service's own name for it, new when it was accepted; NULL: none */
 	char *serial;	/* the group of which one job runs at a time; NULL: none */
 	char once[SHA256_HEX_SIZE];	/* of its owner and Idempotency-Key; "": none */

@@ -474,6 +474,18 @@ spool_clear_active(const struct spool *s, const char *id)
 }
 
 int
+spool_mark_pending(const struct spool *s, const char *id)
+{
+	return id_valid(id) ? touch_at(s->pending_fd, id) : -EINVAL;
+}
+
+int
+spool_clear_pending(const struct spool *s, const char *id)
+{
+	return id_valid(id) ? unlink_at(s->pending_fd, id) : -EINVAL;
+}
+
+int
 spool_room(const struct spool *s, uint64_t *ret_bytes, uint64_t *ret_inodes)
 {
 	struct statvfs st;

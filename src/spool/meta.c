@@ -14,16 +14,50 @@
 #include "spool/record.h"
 #include "spool/spool_internal.h"
 
+static const char *const state_names[] = { [CALLBACK_PENDING] = "pending", [CALLBACK_DELIVERED] = "delivered",
+	[CALLBACK_FAILED] = "failed" };
+
+const char *
+callback_state_name(enum callback_state state)
+{
+	return state_names[state];
+}
+
+static int
+take_callback(json_object *obj, struct job_meta *m)
+{
+	const char *state = NULL;
+	int r = json_get_string(obj, "state", &state);
+
+	if (r >= 0)
+		r = json_get_unsigned(obj, "attempts", &m->callback.attempts);
+	if (r >= 0)
+		r = json_get_uint(obj, "last_usec", &m->callback.last_usec);
+	if (r >= 0)
+		r = json_copy_string(obj, "last", m->callback.last, sizeof m->callback.last);
+	for (size_t i = 0; r >= 0 && i < sizeof state_names / sizeof *state_names; i++)
+		if (strcmp(state, state_names[i]) == 0) {
+			m->callback.state = (enum callback_state)i;
+			return 0;
+		}
+	return -EBADMSG;
+}
+
 static int
 take_members(json_object *obj, struct job_meta *ret)
 {
-	struct job_meta m = { NULL, 0 };
+	struct job_meta m = { .note = NULL };
+	json_object *callback = NULL;
 	int r = version_check(obj);
 
 	if (r < 0)
 		return r;
 	if (json_object_object_get_ex(obj, "pruned_usec", NULL))
 		r = json_get_uint(obj, "pruned_usec", &m.pruned_usec);
+	if (r >= 0 && json_object_object_get_ex(obj, "callback", NULL))
+		r = json_get_object(obj, "callback", &callback);
+	if (r >= 0 && callback)
+		r = take_callback(callback, &m);
 	if (r >= 0 && json_object_object_get_ex(obj, "note", NULL))
 		r = json_get_object(obj, "note", &m.note);
 	if (r < 0)
@@ -51,12 +85,25 @@ meta_load(int job_fd, struct job_meta *ret)
 	size_t len = 0;
 	int r = read_file_at(job_fd, FILE_META, JOB_RECORD_MAX, &text, &len);
 
-	*ret = (struct job_meta){ NULL, 0 };
+	*ret = (struct job_meta){ .note = NULL };
 	if (r == -ENOENT)
 		return 0;
 	if (r == -EFBIG)
 		return -EBADMSG;
 	return r < 0 ? r : meta_parse(text, len, ret);
+}
+
+static void
+add_callback(struct jsonw *w, const struct job_meta *m)
+{
+	scoped(jsonw_done) struct jsonw c = jsonw_new();
+	json_object *obj = NULL;
+
+	jsonw_string(&c, "state", state_names[m->callback.state]);
+	jsonw_uint(&c, "attempts", m->callback.attempts);
+	jsonw_uint(&c, "last_usec", m->callback.last_usec);
+	jsonw_string(&c, "last", m->callback.last);
+	jsonw_add(w, "callback", jsonw_finish(&c, &obj) < 0 ? NULL : obj);
 }
 
 int
@@ -76,6 +123,8 @@ meta_format(const struct job_meta *m, char **ret_text, size_t *ret_len)
 	jsonw_int(&w, "v", RECORD_VERSION);
 	if (m->pruned_usec > 0)
 		jsonw_uint(&w, "pruned_usec", m->pruned_usec);
+	if (m->callback.attempts > 0)
+		add_callback(&w, m);
 	if (m->note)
 		jsonw_add(&w, "note", json_object_get(m->note));
 	r = jsonw_text(&w, &text, &len);
@@ -124,7 +173,7 @@ job_weight(const struct spool *s, const char *id, uint64_t *ret_bytes, uint64_t 
 	scoped(close_fd) int job_fd = spool_open_job(s, id);
 	scoped(free_job) struct job *job = NULL;
 	struct job_result result;
-	struct job_meta m = { NULL, 0 };
+	struct job_meta m = { .note = NULL };
 	int r = job_fd < 0 ? job_fd : result_load(job_fd, &result);
 
 	if (r == 0)

@@ -8,8 +8,18 @@
 
 #include "spool/layout.h"
 
+enum callback_state { CALLBACK_PENDING, CALLBACK_DELIVERED, CALLBACK_FAILED };
+enum { CALLBACK_LAST_MAX = 160 };
+const char *callback_state_name(enum callback_state state);	/* "pending", "delivered", "failed" */
+
 struct job_meta {
 	json_object *note;	/* the service's own members that may change, as text at most NOTE_MAX; NULL: none */
+	struct {
+		enum callback_state state;
+		unsigned attempts;
+		uint64_t last_usec;	/* wall time of the last attempt; 0: none yet */
+		char last[CALLBACK_LAST_MAX];	/* its end in words: "204", "no connection"; "" */
+	} callback;	/* of a job that names one */
 	uint64_t pruned_usec;	/* wall time at which its files were removed; 0: they were not */
 };
 static inline void meta_done(struct job_meta *m) { json_object_put(m->note); m->note = NULL; }

@@ -230,12 +230,14 @@ replay_state(const struct spool *s, int job_fd, const struct redo_record *rec)
 static int
 replay_meta(const struct spool *s, int job_fd, const struct redo_record *rec)
 {
-	struct job_meta meta = { NULL, 0 };
+	struct job_meta meta = { .note = NULL };
 	int r = meta_store(job_fd, s->groups, rec->text, rec->text_len);
 
 	if (r >= 0)
 		r = meta_parse(rec->text, rec->text_len, &meta);
 	meta_done(&meta);
+	if (r >= 0 && meta.callback.state != CALLBACK_PENDING)
+		r = spool_clear_pending(s, rec->id);
 	return r >= 0 && meta.pruned_usec > 0 ? prune_files(s, rec->id) : r;
 }
 
@@ -294,7 +296,7 @@ static int
 note_ends(const struct redo_record *rec, void *ctx)
 {
 	struct recovery *rv = ctx;
-	struct job_meta meta = { NULL, 0 };
+	struct job_meta meta = { .note = NULL };
 
 	if (rec->type == REDO_FORGET)
 		return add_id(&rv->forgotten, rec->id);

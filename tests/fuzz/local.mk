@@ -14,3 +14,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_json
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_json_LDADD = $(BASIC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_https_url
+tests_fuzz_fuzz_https_url_SOURCES = tests/fuzz/fuzz_https_url.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_https_url_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_https_url_LDADD = $(BASIC_LIBS)

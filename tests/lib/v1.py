@@ -7,7 +7,7 @@ from . import machine
 
 PROBLEM = "application/problem+json"
 JOB_MEMBERS = ["id", "tool", "name", "owner", "state", "position", "created", "started", "ended", "attempt", "verdict", "exit_code", "signal", "killed_by",
-               "note", "progress", "usage", "log_bytes", "pruned", "expires", "links"]
+               "note", "progress", "usage", "log_bytes", "callback", "pruned", "expires", "links"]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 # Anybody may do everything: for tests that are not about tokens.
 OPEN = {"v1": {"anonymous": "submit,read,kill"}}
