@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -87,6 +88,30 @@ test_process_start_time_lies_between_boot_and_now(void **state)
 }
 
 /* The name in /proc/<pid>/stat is the process's own choice. */
+static void
+test_process_memory_is_what_lies_in_memory(void **state)
+{
+	enum { MORE = 16 << 20 };
+	uint64_t before = 0, after = 0;
+	struct child child = start_child();
+	void *more;
+
+	(void)state;
+	assert_int_equal(process_memory(getpid(), &before), 0);
+	assert_true(before > 0);
+	more = mmap(NULL, MORE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	assert_ptr_not_equal(more, MAP_FAILED);
+	assert_int_equal(process_memory(getpid(), &after), 0);
+	assert_true(after >= before + MORE / 2);
+	(void)munmap(more, MORE);
+	assert_int_equal(process_memory(child.pid, &after), 0);
+	close_fd(&child.hold);
+	(void)reap(&child);
+	assert_int_equal(process_memory(child.pid, &after), -ESRCH);
+	assert_int_equal(process_memory(0, &after), -ESRCH);
+	assert_int_equal(process_memory(-1, &after), -ESRCH);
+}
+
 static void
 test_process_start_time_is_not_fooled_by_a_name(void **state)
 {
@@ -256,6 +281,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_boot_id_is_a_uuid_and_stays),
 		cmocka_unit_test(test_process_start_time_lies_between_boot_and_now),
+		cmocka_unit_test(test_process_memory_is_what_lies_in_memory),
 		cmocka_unit_test(test_process_start_time_is_not_fooled_by_a_name),
 		cmocka_unit_test(test_process_open_wants_pid_and_start_time),
 		cmocka_unit_test(test_pidfd_wait_ends_in_time_or_with_the_process),
