@@ -160,6 +160,12 @@ metrics_fd(const struct metrics *m)
 }
 
 void
+metrics_close_fd(struct metrics *m)
+{
+	close_fd(&m->fd);
+}
+
+void
 metrics_hand_over(const struct metrics *m)
 {
 	char text[16];

@@ -23,6 +23,8 @@ struct metrics *metrics_close(struct metrics *m);	/* accepts NULL, always return
 static inline void close_metrics(struct metrics **m) { *m = metrics_close(*m); }
 /* Its memory file, close-on-exec, for a child. */
 int metrics_fd(const struct metrics *m);
+/* For a process that has no children: the memory stays, the descriptor goes. */
+void metrics_close_fd(struct metrics *m);
 
 /* For the keeper, before it executes the binary anew: the memory file goes along. And back, where that failed. */
 void metrics_hand_over(const struct metrics *m);

@@ -236,8 +236,10 @@ worker_main(struct gate *gate)
 	(void)mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 	allow_descriptors(gate);
 	r = metrics_open(gate->services, gate->n_services, WORKER_COUNTS_FD, &gate->metrics);
-	if (r >= 0)
+	if (r >= 0) {
+		metrics_close_fd(gate->metrics);
 		r = worker_start(gate, STDIN_FILENO, &w);
+	}
 	if (r < 0) {
 		log_error("a worker cannot start: %s", strerror(-r));
 		return EX_OSERR;
