@@ -183,3 +183,26 @@ spawnattr_init_clean(posix_spawnattr_t *ret_attr, int session)
 		(void)posix_spawnattr_destroy(ret_attr);
 	return -r;
 }
+
+int
+pidfd_pid(int pidfd, pid_t *ret_pid)
+{
+	char path[64], text[512];
+	scoped(close_fd) int fd = -EBADF;
+	const char *line;
+	ssize_t n;
+	long pid;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	line = strstr(text, "\nPid:");
+	pid = line ? strtol(line + 5, NULL, 10) : -1;
+	if (pid <= 0)
+		return -ESRCH;
+	*ret_pid = (pid_t)pid;
+	return 0;
+}

@@ -18,6 +18,7 @@ int process_memory(pid_t pid, uint64_t *ret_bytes);
 int process_open(pid_t pid, uint64_t start_ticks);
 int pidfd_open_pid(pid_t pid);	/* plain pidfd_open(2) */
 int pidfd_signal(int pidfd, int sig);	/* pidfd_send_signal(2) */
+int pidfd_pid(int pidfd, pid_t *ret_pid);	/* -ESRCH: it is gone, and reaped */
 /* Waits until the process has ended, at most timeout_msec (-1: for ever). 1: it has, 0: not yet. */
 int pidfd_wait(int pidfd, int timeout_msec);
 

@@ -27,6 +27,7 @@ int command_list(int argc, char *argv[]);
 int command_log(int argc, char *argv[]);
 int command_post(int argc, char *argv[]);
 int command_prune(int argc, char *argv[]);
+int command_top(int argc, char *argv[]);
 int command_queue(int argc, char *argv[]);
 int command_reload(int argc, char *argv[]);
 int command_restart(int argc, char *argv[]);

@@ -24,6 +24,7 @@ libcli_a_SOURCES = \
 	src/cli/token.c \
 	src/cli/told.c src/cli/told.h \
 	src/cli/tool_check.c \
+	src/cli/top.c \
 	src/cli/tools.c \
 	src/cli/url.c src/cli/url.h \
 	src/cli/value.c src/cli/value.h \

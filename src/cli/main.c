@@ -40,6 +40,7 @@ static const struct subcommand administration[] = {
 	{ "restart", command_restart, "let the helper execute itself anew; jobs go on" },
 	{ "resume", command_resume, "accept again, after a drain or a failed write" },
 	{ "tool", command_tool, "check tool files" },
+	{ "top", command_top, "show what runs, and what it uses" },
 	{ "token", command_token, "make, list and revoke the tokens of the API" },
 	{ NULL, NULL, NULL },
 };

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <search.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 
@@ -115,6 +116,7 @@ live_learn(struct live *l, const struct job *job, bool goes)
 	if (l->owner)
 		return 0;
 	l->calls = job->callback != NULL;
+	(void)snprintf(l->tool, sizeof l->tool, "%s", job->tool);
 	r = group_join(l, job, goes);
 	if (r < 0)
 		return r;
@@ -335,6 +337,26 @@ live_position(const struct live *l)
 	const struct live *does = group_does_its_work(l);
 
 	return does->in_queue ? queue_position(l->helper->live->queue, &does->queued) : 0;
+}
+
+struct each {
+	void (*f)(const struct live *l, void *ctx);
+	void *ctx;
+};
+
+static void
+visit(const void *node, VISIT kind, void *ctx)
+{
+	const struct each *e = ctx;
+
+	if (kind == preorder || kind == leaf)
+		e->f(*(const struct live *const *)node, e->ctx);
+}
+
+void
+live_each(struct helper *h, void (*f)(const struct live *l, void *ctx), void *ctx)
+{
+	twalk_r(h->live->root, visit, &(struct each){ f, ctx });
 }
 
 size_t

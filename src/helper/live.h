@@ -27,7 +27,7 @@ struct errand;
 struct ending;
 struct group;
 
-enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3, START_TRIES = 3 };
+enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3, START_TRIES = 3, LIVE_TOOL_SIZE = 65 };
 
 struct live {
 	struct helper *helper;
@@ -64,6 +64,7 @@ struct live {
 	struct group *group;	/* NULL: it is in none */
 	struct live *group_next;
 	bool parked;	/* queued, and another of its group goes first */
+	char tool[LIVE_TOOL_SIZE];	/* "": not known */
 	bool calls;	/* it names a callback */
 	bool share_tried;	/* what an equal job left could not be copied */
 };
@@ -99,6 +100,8 @@ void live_owner_put(struct helper *h, struct queue_owner *o);
 /* Its place in the queue, 1: it is next; 0: it does not wait, or not for itself. That of the job which does its work, where there is
  * one. */
 size_t live_position(const struct live *l);
+
+void live_each(struct helper *h, void (*f)(const struct live *l, void *ctx), void *ctx);
 
 size_t live_queued(const struct helper *h);
 size_t live_running(const struct helper *h);	/* slots in use */

@@ -24,5 +24,6 @@ spoolgated_SOURCES = \
 	src/helper/submission.c src/helper/submission.h \
 	src/helper/submit.c src/helper/submit.h \
 	src/helper/weight.c src/helper/weight.h \
+	src/helper/top.c src/helper/top.h \
 	src/helper/writer.c src/helper/writer.h
 spoolgated_LDADD = libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(BASIC_LIBS) $(SYSTEMD_LIBS)

@@ -245,6 +245,12 @@ queue_hold(struct queue *q, const char *name)
 	return *found;
 }
 
+const char *
+queue_owner_name(const struct queue_owner *o)
+{
+	return o->name;
+}
+
 static void
 forget_owner(struct queue *q, struct queue_owner *o)
 {
@@ -312,12 +318,6 @@ size_t
 queue_owned(const struct queue_owner *o)
 {
 	return o->waiting + o->coming;
-}
-
-const char *
-queue_owner_name(const struct queue_owner *o)
-{
-	return o->name;
 }
 
 size_t

@@ -21,6 +21,7 @@
 #include "helper/server.h"
 #include "helper/stats.h"
 #include "helper/submit.h"
+#include "helper/top.h"
 #include "helper/weight.h"
 #include "proto/client.h"
 
@@ -457,6 +458,7 @@ static const struct request {
 	{ "position", DOOR_GATE | DOOR_ADMIN, on_position },
 	{ "stats", DOOR_GATE | DOOR_ADMIN, stats_request },
 	{ "restart", DOOR_GATE | DOOR_ADMIN, on_restart },
+	{ "top", DOOR_ADMIN, top_request },
 	{ "cull", DOOR_ADMIN, cull_request },
 	{ "drain", DOOR_ADMIN, on_drain },
 	{ "resume", DOOR_ADMIN, resume_request },
