@@ -11,6 +11,7 @@ CLEANFILES += $(nginx_DATA)
 # What stack/server.py calls values(), for an installation.
 FILL = $(MKDIR_P) nginx conf/tools && $(SED) \
 	-e 's,[@]spool[@],$(localstatedir)/lib/spoolgate/spool,g' -e 's,[@]run[@],/run/spoolgate,g' \
+	-e 's,[@]secrets[@],/run/spoolgate/secrets,g' -e 's,[@]transient[@],/run/spoolgate/transient,g' \
 	-e 's,[@]gate_socket[@],/run/spoolgate/gate.sock,g' -e 's,[@]gate_state[@],$(localstatedir)/lib/spoolgate/gate,g' \
 	-e 's,[@]tools[@],$(sysconfdir)/spoolgate/tools,g' -e 's,[@]pkglibexecdir[@],$(pkglibexecdir),g' -e 's,[@]bindir[@],$(bindir),g' \
 	-e 's,[@]read_group[@],spoolgate-read,g' -e 's,[@]gate_group[@],spoolgate-gate,g' \

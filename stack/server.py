@@ -98,7 +98,8 @@ class Server:
             "spool": self.spool, "run": self.run, "log": os.path.join(self.state, "log"),
             "tools": os.path.join(self.state, "etc/tools"), "gate_state": os.path.join(self.state, "gate"),
             "bindir": self.program("bin"), "pkglibexecdir": self.program("libexec/spoolgate"),
-            "gate_socket": os.path.join(self.run, "gate.sock"), "secrets": self.secrets,
+            "gate_socket": os.path.join(self.run, "gate.sock"), "secrets": self.in_memory("secrets"),
+            "transient": self.in_memory("transient"),
             "read_group": accounts.READ_GROUP if as_root else "", "gate_group": accounts.GATE_GROUP if as_root else "",
             "gate_user": accounts.GATE if as_root else "", "admin_user": "root" if as_root else "",
             "nginx": os.path.join(self.state, "etc/nginx"), "nginx_temp": os.path.join(self.state, "nginx"),
@@ -107,10 +108,9 @@ class Server:
             "connections": self.settings.connections,
         }
 
-    @property
-    def secrets(self):
-        """The folder of secret parameters, which must lie in memory; the helper makes it where a tool wants it."""
-        return f"/dev/shm/spoolgate-{os.getuid()}-{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:16]}"
+    def in_memory(self, name):
+        """A folder that must lie in memory, of secret parameters or of jobs; the helper makes it where a tool wants it."""
+        return f"/dev/shm/spoolgate-{name}-{os.getuid()}-{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:16]}"
 
     def _template(self, name, values):
         path = os.path.join(self.settings.source, name + ".in")
@@ -288,11 +288,12 @@ class Server:
 
     def supervisors(self):
         """Pids of the supervisors of this spool's jobs, whoever their parent is by now."""
-        program, spool, found = self.program("libexec/spoolgate/spoolgate-run"), os.path.realpath(self.spool), []
+        program, found = self.program("libexec/spoolgate/spoolgate-run"), []
+        spools = tuple(os.path.realpath(spool) + "/" for spool in (self.spool, self.in_memory("transient")))
         for pid in procs.all_pids():
             try:
                 exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-                if exe == program and os.readlink(f"/proc/{pid}/fd/3").startswith(spool + "/"):
+                if exe == program and os.readlink(f"/proc/{pid}/fd/3").startswith(spools):
                     found.append(pid)
             except OSError:
                 continue
@@ -307,7 +308,7 @@ class Server:
             process.stop(*first, (signal.SIGKILL, 5))
         if part == "helper":
             with contextlib.suppress(OSError):	# not there, or jobs that wait need it
-                os.rmdir(self.secrets)
+                os.rmdir(self.in_memory("secrets"))
         self.sweep(part)
         self.parts[part] = None
         self.save()

@@ -15,6 +15,7 @@ libbasic_a_SOURCES = \
 	src/basic/json_parse.c \
 	src/basic/json_scan.c src/basic/json_scan.h \
 	src/basic/log.c src/basic/log.h \
+	src/basic/memory_fs.c src/basic/memory_fs.h \
 	src/basic/proc.c src/basic/proc.h \
 	src/basic/scoped.h \
 	src/basic/strbuf.c src/basic/strbuf.h

@@ -155,8 +155,8 @@ say_tool(const struct tool *t)
 	say_inputs(t);
 	say_list("folders, read-only", t->folders);
 	say_list("links", t->links);
-	(void)printf("network: %s\nstandard output: %s\nmay run twice: %s\none at a time: %s\nequal work: %s\n", t->network ? "the host's" : "none",
-	    t->stdout_apart ? "apart" : "in the log", t->twice ? "yes" : "no", t->serial ? "yes" : "no",
+	(void)printf("network: %s\nstandard output: %s\nmay run twice: %s\ndurable: %s\none at a time: %s\nequal work: %s\n", t->network ? "the host's" : "none",
+	    t->stdout_apart ? "apart" : "in the log", t->twice ? "yes" : "no", t->transient ? "no" : "yes", t->serial ? "yes" : "no",
 	    t->cache_key ? "done once" : "done by each job");
 	strbuf_addstr(&s, "kept: ");
 	if (t->keep_usec)
@@ -211,6 +211,7 @@ format_tool(const struct tool *t)
 	jsonw_strings(&w, "links", t->links);
 	jsonw_bool(&w, "network", t->network);
 	jsonw_bool(&w, "twice", t->twice);
+	jsonw_bool(&w, "durable", !t->transient);
 	jsonw_bool(&w, "serial", t->serial);
 	jsonw_bool(&w, "cache_key", t->cache_key);
 	jsonw_string(&w, "sha256", t->sha256);

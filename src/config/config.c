@@ -37,6 +37,7 @@ static const struct key {
 	{ "helper", "gate_user", KEY_STRING, 0, 0, NULL, NULL },
 	{ "helper", "admin_user", KEY_STRING, 0, 0, NULL, NULL },
 	{ "helper", "secrets", KEY_PATH, 0, 0, "/run/spoolgate/secrets", NULL },
+	{ "helper", "transient", KEY_PATH, 0, 0, "/run/spoolgate/transient", NULL },
 	{ "helper", "tools", KEY_PATH, 0, 0, SYSCONFDIR "/spoolgate/tools", NULL },
 	{ "helper", "slots", KEY_COUNT, 0, 1024, "0", NULL },
 	{ "helper", "queue_max", KEY_COUNT, 1, 1000000, "1000", NULL },

@@ -184,6 +184,15 @@ tools_count(const struct tools *t)
 	return t->n;
 }
 
+bool
+tools_have_transient(const struct tools *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->all[i]->transient)
+			return true;
+	return false;
+}
+
 uint64_t
 tools_shortest_keep(const struct tools *t)
 {

@@ -16,6 +16,7 @@
  *	twice = yes			; it may run twice (after a crash of the host or a supervisor)
  *	serial = no			; yes: one of its jobs runs at a time
  *	cache-key = no			; yes: jobs that are equal in arguments, environment and inputs, and in flight together, are one run
+ *	durable = yes			; no: its jobs lie in memory, nothing is flushed, and they are forgotten soon after their end
  *	kill-grace = 500ms
  *	keep = 7d			; how long a finished job is kept; 0: for ever
  *	keep-files = 1d			; how long its files are kept, where that is less
@@ -35,7 +36,7 @@
  *	[limits]
  *	wall = 90s			; cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
  *
- * Keys of what this version does not serve (volumes, after, jail = none, trust = trusted, durable = no,
+ * Keys of what this version does not serve (volumes, after, jail = none, trust = trusted,
  * limits = strict) are known, and a fault that says so: a tool file never promises what does not happen.
  */
 #ifndef SPOOLGATE_TOOL_H
@@ -92,6 +93,7 @@ struct tool {
 	char *live;	/* NULL: none */
 	bool twice;
 	bool serial;	/* one of its jobs runs at a time */
+	bool transient;	/* durable = no */
 	bool cache_key;	/* equal work is done once */
 	uint64_t kill_grace_usec;
 	uint64_t keep_usec;
@@ -121,6 +123,7 @@ const struct tool *tools_after(const struct tools *t, const char *name);
  * memory. */
 json_object *tool_describe(const struct tool *t);
 size_t tools_count(const struct tools *t);
+bool tools_have_transient(const struct tools *t);	/* one says durable = no */
 uint64_t tools_shortest_keep(const struct tools *t);	/* 0: none of them forgets by age */
 
 /* Checks parameters (name -> string or number; NULL: none) and which inputs were given, and builds the argument vector (NULL-

@@ -220,5 +220,7 @@ tool_check_whole(struct loading *l)
 	check_names(l);
 	if (l->tool->serial && l->tool->cache_key)
 		faults_add(l->faults, l->path, 0, "serial and cache-key exclude each other");
+	if (l->tool->transient && l->tool->cache_key)
+		faults_add(l->faults, l->path, 0, "durable = no and cache-key exclude each other");
 	return r;
 }

@@ -178,7 +178,7 @@ static bool
 known_only(struct loading *l, const char *key, const char *value, unsigned line)
 {
 	static const struct { const char *key, *words, *served; } table[] = {
-		{ "jail", "bwrap none", "bwrap" }, { "trust", "untrusted trusted", "untrusted" }, { "durable", "yes no", "yes" },
+		{ "jail", "bwrap none", "bwrap" }, { "trust", "untrusted trusted", "untrusted" },
 		{ "limits", "approximate strict", "approximate" }, { "volumes", NULL, NULL }, { "after", NULL, NULL },
 	};
 
@@ -196,6 +196,15 @@ known_only(struct loading *l, const char *key, const char *value, unsigned line)
 		return true;
 	}
 	return false;
+}
+
+static void
+durable_value(struct loading *l, const char *value, unsigned line)
+{
+	bool durable = true;
+
+	yes_no(l, "durable", value, line, &durable);
+	l->tool->transient = !durable;
 }
 
 static void
@@ -234,6 +243,8 @@ on_tool_value(struct loading *l, const char *key, const char *value, unsigned li
 		t->live = strdup(value);
 	} else if (strcmp(key, "twice") == 0) {
 		yes_no(l, key, value, line, &t->twice);
+	} else if (strcmp(key, "durable") == 0) {
+		durable_value(l, value, line);
 	} else if (strcmp(key, "serial") == 0) {
 		yes_no(l, key, value, line, &t->serial);
 	} else if (strcmp(key, "cache-key") == 0) {

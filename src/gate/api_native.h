@@ -30,6 +30,7 @@ struct native_settings {
 struct native_job {
 	char id[ID_SIZE];
 	int job_fd;	/* its folder */
+	const char *root;	/* GATE_SPOOL or GATE_TRANSIENT: where that lies, as nginx calls it */
 	struct job *job;
 	struct job_status status;
 	struct job_meta meta;	/* its note is not loaded */
@@ -41,6 +42,8 @@ void native_job_done(struct native_job *j);	/* usable with scoped(native_job_don
 /* The job that x->args[0] names, for a caller with this scope. 0: *ret is filled in; 1: the answer is set (401, 403, 404, 503);
  * else a negative errno. */
 int native_open_job(struct exchange *x, enum scope scope, struct native_job *ret);
+/* Whether it is forgotten soon after its end, and lost where the host's memory is. */
+bool native_is_transient(const struct native_job *j);
 /* Answers with 410 where the job has no files any more. 0, or 1: the answer is set. */
 int native_check_files(struct exchange *x, const struct native_job *j);
 /* Without a request's argument: -ENOENT: no such job, or not this caller's. */

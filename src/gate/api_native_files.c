@@ -207,7 +207,7 @@ native_get_file(struct exchange *x)
 		return r;
 	if (!s.found)
 		return native_problem(x, 404, PLACE_NONE, NULL, "The job left no such file.");
-	strbuf_addf(&location, "/-/spool/jobs/%.2s/%s/" JOB_WORK "/", j.id, j.id);
+	strbuf_addf(&location, "/-/%s/jobs/%.2s/%s/" JOB_WORK "/", j.root, j.id, j.id);
 	add_path(&location, path);
 	r = strbuf_err(&location);
 	if (r < 0)
@@ -234,7 +234,7 @@ native_get_stdout(struct exchange *x)
 		return native_problem(x, 404, PLACE_NONE, NULL, "This job's standard output is in its log.");
 	if (fd < 0)
 		return fd;
-	(void)snprintf(location, sizeof location, "/-/spool/jobs/%.2s/%s/" JOB_STDOUT, j.id, j.id);
+	(void)snprintf(location, sizeof location, "/-/%s/jobs/%.2s/%s/" JOB_STDOUT, j.root, j.id, j.id);
 	response_redirect(&x->res, "application/octet-stream", location);
 	return HANDLED;
 }
@@ -315,6 +315,8 @@ native_get_zip(struct exchange *x)
 
 	if (r != 0)
 		return r < 0 ? r : HANDLED;
+	if (native_is_transient(&j))
+		return native_problem(x, 404, PLACE_NONE, NULL, "A job of this tool is not kept long enough for a zip.");
 	r = client_pack(x->helper, j.id, name);
 	if (r == -ENOENT && native_reload(&j) < 0)
 		return native_problem(x, 404, PLACE_NONE, NULL, "The job has been deleted.");

@@ -46,6 +46,12 @@ native_reload(struct native_job *j)
 	return r >= 0 && j->status.state == JOB_FINISHED ? load_meta(j) : r;
 }
 
+bool
+native_is_transient(const struct native_job *j)
+{
+	return strcmp(j->root, GATE_TRANSIENT) == 0;
+}
+
 int
 native_check_files(struct exchange *x, const struct native_job *j)
 {
@@ -62,16 +68,12 @@ int
 native_load_job(struct exchange *x, const struct caller *c, const char *id, struct native_job *ret)
 {
 	scoped(native_job_done) struct native_job j = NATIVE_JOB_NONE;
-	const struct spool *spool = NULL;
 	int r;
 
 	if (!id_valid(id))
 		return -ENOENT;
 	memcpy(j.id, id, ID_SIZE);
-	r = gate_spool(x->gate, &spool);
-	if (r < 0)
-		return r == -ENOENT ? -EAGAIN : r;
-	j.job_fd = spool_open_job(spool, id);
+	j.job_fd = gate_find_job(x->gate, id, &j.root);
 	if (j.job_fd < 0)
 		return j.job_fd;
 	r = job_load(j.job_fd, &j.job);
@@ -316,6 +318,10 @@ answer_waiter(struct exchange *x, enum wait_event event, void *ctx)
 	struct native_job *j = ctx;
 	int r = native_reload(j);
 
+	if (r == -ENOENT && native_is_transient(j)) {
+		native_problem_retry(x, 503, 1, "The job went with the memory it lay in, please submit it again.");
+		return WAIT_DONE;
+	}
 	if (r == -ENOENT) {
 		native_problem(x, 404, PLACE_NONE, NULL, "The job has been deleted.");
 		return WAIT_DONE;
@@ -404,6 +410,8 @@ native_delete_files(struct exchange *x)
 		return r < 0 ? r : HANDLED;
 	if (j.status.state != JOB_FINISHED)
 		return native_problem(x, 409, PLACE_NONE, NULL, "The job is not finished: kill it first, or wait for it.");
+	if (native_is_transient(&j))
+		return native_problem(x, 409, PLACE_NONE, NULL, "A job of this tool is forgotten as a whole, soon after its end.");
 	r = client_prune(x->helper, j.id);
 	if (r == -ECONNRESET || r == -EPIPE)	/* the helper was restarted; asking twice does no harm */
 		r = client_prune(x->helper, j.id);

@@ -50,7 +50,7 @@ answer_whole(struct exchange *x, const struct native_job *j)
 		response_body(&x->res, 200, text_type, strdup(""), 0);
 		return HANDLED;
 	}
-	(void)snprintf(location, sizeof location, "/-/spool/jobs/%.2s/%s/" JOB_LOG, j->id, j->id);
+	(void)snprintf(location, sizeof location, "/-/%s/jobs/%.2s/%s/" JOB_LOG, j->root, j->id, j->id);
 	response_redirect(&x->res, text_type, location);
 	return HANDLED;
 }

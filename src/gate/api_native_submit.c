@@ -532,15 +532,12 @@ static int
 find_once(struct exchange *x, const struct request_job *q, char ret_id[ID_SIZE])
 {
 	char once[SHA256_HEX_SIZE], name[ONCE_NAME_SIZE];
-	const struct spool *spool = NULL;
 	int r = q->once[0] ? once_hash(q->owner, q->once, once) : -ENOENT;
 
-	if (r == 0)
-		r = gate_spool(x->gate, &spool);
 	if (r < 0)
 		return r;
 	once_name(once, name);
-	return index_key_get(spool, x->service->name, name, ret_id);
+	return gate_key_get(x->gate, x->service->name, name, ret_id);
 }
 
 static int

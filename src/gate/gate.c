@@ -12,6 +12,7 @@
 #include "basic/scoped.h"
 #include "gate/gate.h"
 #include "gate/metrics.h"
+#include "spool/index.h"
 #include "spool/job.h"
 #include "store/token.h"
 
@@ -52,6 +53,8 @@ gate_new(const struct config *config, const struct service *const *all, size_t n
 	if (!g->service_states || !g->doors)
 		return -ENOMEM;
 	r = copy_setting(config, "spool", "path", &g->spool_path);
+	if (r == 0)
+		r = copy_setting(config, "helper", "transient", &g->transient_path);
 	if (r >= 0)
 		r = copy_setting(config, "helper", "gate_socket", &g->helper_path);
 	if (r >= 0)
@@ -88,9 +91,11 @@ gate_free(struct gate *g)
 	free(g->service_states);
 	metrics_close(g->metrics);
 	spool_free(g->spool);
+	spool_free(g->transient);
 	tokens_close(g->tokens);
 	free(g->doors);
 	free(g->spool_path);
+	free(g->transient_path);
 	free(g->helper_path);
 	free(g->state_path);
 	(void)pthread_mutex_destroy(&g->lock);
@@ -110,6 +115,50 @@ gate_spool(struct gate *g, const struct spool **ret)
 		*ret = g->spool;
 	(void)pthread_mutex_unlock(&g->lock);
 	return r < 0 ? r : 0;
+}
+
+/* Of the jobs that need not be durable; there is none where no tool has such. */
+static int
+transient_spool(struct gate *g, const struct spool **ret)
+{
+	int r = 0;
+
+	(void)pthread_mutex_lock(&g->lock);
+	if (!g->transient)
+		r = g->transient_path ? spool_open(g->transient_path, &g->transient) : -ENOENT;
+	if (r >= 0)
+		*ret = g->transient;
+	(void)pthread_mutex_unlock(&g->lock);
+	return r < 0 ? r : 0;
+}
+
+int
+gate_find_job(struct gate *g, const char *id, const char **ret_root)
+{
+	const struct spool *spool = NULL;
+	int r = gate_spool(g, &spool);
+	int fd = r < 0 ? r : spool_open_job(spool, id);
+
+	if (r < 0)
+		return r == -ENOENT ? -EAGAIN : r;
+	*ret_root = GATE_SPOOL;
+	if (fd != -ENOENT || transient_spool(g, &spool) < 0)
+		return fd;
+	*ret_root = GATE_TRANSIENT;
+	return spool_open_job(spool, id);
+}
+
+int
+gate_key_get(struct gate *g, const char *service, const char *key, char ret_id[ID_SIZE])
+{
+	const struct spool *spool = NULL;
+	int r = gate_spool(g, &spool);
+
+	if (r == 0)
+		r = index_key_get(spool, service, key, ret_id);
+	if (r == -ENOENT && transient_spool(g, &spool) == 0)
+		r = index_key_get(spool, service, key, ret_id);
+	return r;
 }
 
 int

@@ -16,6 +16,7 @@ struct waiting;
 
 struct gate {
 	char *spool_path;
+	char *transient_path;
 	char *helper_path;	/* the helper's socket for the gate */
 	char *state_path;	/* folder for large inputs and databases; NULL: none */
 	unsigned workers, threads;
@@ -29,6 +30,7 @@ struct gate {
 
 	pthread_mutex_t lock;	/* of what follows */
 	struct spool *spool;	/* opened when it first exists; then never changed */
+	struct spool *transient;	/* likewise */
 	struct tokens *tokens;	/* likewise */
 	struct job_door *doors;	/* a small cache of whose job an id is */
 };
@@ -40,6 +42,14 @@ static inline void free_gate(struct gate **g) { *g = gate_free(*g); }
 
 /* The spool, opened now if it is there by now. As spool_open(): -ENOENT where the helper has not made it yet. */
 int gate_spool(struct gate *g, const struct spool **ret);
+
+/* Opens the folder of a job, durable or not; *ret_root is one of these, the name below which nginx has its files. -ENOENT; -EAGAIN: there
+ * is no spool yet. */
+#define GATE_SPOOL "spool"
+#define GATE_TRANSIENT "transient"
+int gate_find_job(struct gate *g, const char *id, const char **ret_root);
+/* As index_key_get(), of jobs of both kinds. */
+int gate_key_get(struct gate *g, const char *service, const char *key, char ret_id[ID_SIZE]);
 
 /* The tokens of the native API, likewise. -ENOENT: nobody has made one yet; else as tokens_open(). */
 int gate_tokens(struct gate *g, struct tokens **ret);

@@ -396,7 +396,7 @@ new_look(struct live *l)
 	k->task.work = look;
 	k->task.done = looked;
 	k->live = l;
-	k->spool = l->helper->spool;
+	k->spool = l->spool;
 	memcpy(k->boot, l->helper->boot, sizeof k->boot);
 	k->attempts_max = (unsigned)config_number(l->helper->config, "helper", "attempts_max");
 	k->pidfd = k->job_fd = k->lock_fd = -EBADF;
@@ -416,11 +416,16 @@ look_at_job(struct live *l)
 		look_later(l);
 }
 
+struct recovering {
+	struct helper *helper;
+	const struct spool *spool;
+};
+
 static int
 recover_one(const char *id, void *ctx)
 {
-	struct helper *h = ctx;
-	struct live *l = live_add(h, id, 0);
+	const struct recovering *v = ctx;
+	struct live *l = live_add(v->helper, v->spool, id, 0);
 	struct look *k = l ? new_look(l) : NULL;
 
 	if (!k)
@@ -437,7 +442,9 @@ recover_all(struct helper *h)
 	int r;
 
 	h->recovering = true;
-	r = spool_each_active(h->spool, recover_one, h);
+	r = spool_each_active(h->spool, recover_one, &(struct recovering){ h, h->spool });
+	if (r >= 0 && h->transient)
+		r = spool_each_active(h->transient, recover_one, &(struct recovering){ h, h->transient });
 	h->recovering = false;
 	if (r >= 0)
 		live_schedule(h);
@@ -559,7 +566,7 @@ end_with(struct live *l, int job_fd, int lock_fd, const struct job_result *resul
 	e->task.work = write_verdict;
 	e->task.done = verdict_written;
 	e->live = l;
-	e->spool = l->helper->spool;
+	e->spool = l->spool;
 	e->job_fd = job_fd;
 	e->lock_fd = lock_fd;
 	e->result = *result;

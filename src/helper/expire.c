@@ -10,6 +10,7 @@
 #include "helper/live.h"
 #include "helper/stats.h"
 #include "helper/meta.h"
+#include "helper/submission.h"
 #include "spool/accept.h"
 #include "spool/expiry_mark.h"
 #include "spool/index.h"
@@ -113,9 +114,10 @@ struct pass {
 };
 
 static void
-judge(const struct spool *spool, uint64_t now_usec, struct candidate *c)
+judge(const struct helper *h, uint64_t now_usec, struct candidate *c)
 {
-	scoped(close_fd) int job_fd = spool_open_job(spool, c->id);
+	const struct spool *spool = NULL;
+	scoped(close_fd) int job_fd = helper_open_job(h, c->id, &spool);
 	scoped(free_job) struct job *job = NULL;
 	struct job_result result;
 	struct job_meta meta = { .note = NULL };
@@ -151,7 +153,7 @@ judge_all(struct task *task)
 
 	p->error = expiry_mark_store(p->spool, &p->mark);
 	for (size_t i = 0; i < p->n; i++)
-		judge(p->spool, p->now_usec, &p->candidates[i]);
+		judge(p->expiry->helper, p->now_usec, &p->candidates[i]);
 }
 
 static void arm(struct expiry *e);
@@ -280,6 +282,8 @@ sweep(struct task *task)
 	struct expiry *e = task_owner(task, struct expiry, sweep);
 
 	e->sweep_error = trash_empty(e->helper->spool, 0);
+	if (e->helper->transient && e->sweep_error >= 0)
+		e->sweep_error = trash_empty(e->helper->transient, 0);
 }
 
 static void
@@ -339,14 +343,37 @@ expire_force(struct helper *h, const char *id, bool files)
 	arm(h->expiry);
 }
 
-void
-expire_later(struct helper *h, const char *id)
+static void
+push_in(struct helper *h, const char *id, uint64_t seconds)
 {
-	struct due due = { .at_usec = clock_wall() + LATER_SECONDS * USEC_PER_SEC };
+	struct due due = { .at_usec = clock_wall() + seconds * USEC_PER_SEC };
 
 	id_pack(id, &due.id);
 	heap_push(h->expiry, due);
 	arm(h->expiry);
+}
+
+void
+expire_soon(struct helper *h, const char *id)
+{
+	if (h->expiry)
+		push_in(h, id, TRANSIENT_KEEP_SECONDS);
+}
+
+static int
+learn_transient(const char *owner, uint64_t accepted_usec, const char *id, void *ctx)
+{
+	(void)owner;
+	(void)accepted_usec;
+	if (!live_find(ctx, id))
+		push_in(ctx, id, 0);	/* its record says when */
+	return 0;
+}
+
+void
+expire_later(struct helper *h, const char *id)
+{
+	push_in(h, id, LATER_SECONDS);
 }
 
 static int
@@ -379,6 +406,8 @@ expiry_new(struct helper *h, struct expiry **ret)
 	h->expiry = e;
 	e->has_last = expiry_mark_load(h->spool, &e->last) == 0;
 	r = index_each(h->spool, learn, h);
+	if (r >= 0 && h->transient)
+		r = index_each(h->transient, learn_transient, h);
 	if (r < 0) {
 		h->expiry = expiry_free(e);
 		return r;

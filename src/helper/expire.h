@@ -13,6 +13,8 @@ int expiry_new(struct helper *h, struct expiry **ret);
 struct expiry *expiry_free(struct expiry *e);
 /* A job has finished. */
 void expire_add(struct helper *h, const char *id, uint64_t accepted_usec);
+/* A transient one has: it is forgotten when its answer had time to be read. */
+void expire_soon(struct helper *h, const char *id);
 /* A job's time is over, but it could not be forgotten: tried again in a while. */
 void expire_later(struct helper *h, const char *id);
 /* An administrator wants it, or its files, to go: at the next passes, whatever the clock says. */

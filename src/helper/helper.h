@@ -37,6 +37,7 @@ struct helper {
 	char boot[BOOT_ID_SIZE];
 
 	struct spool *spool;
+	struct spool *transient;	/* the jobs of tools with durable = no, on a tmpfs; NULL: no tool wants it */
 	int secrets_fd;	/* secret.h; -EBADF: no tool wants it */
 	int lock_fd;	/* the spool's lock; kept over a re-execution */
 	struct redo *redo;
@@ -67,6 +68,8 @@ struct helper {
 
 /* Reads configuration and tools anew; keeps the old ones where a fault is found (all are logged). Returns the faults' number. */
 size_t helper_reload(struct helper *h);
+/* Opens the folder of a job, durable or not, and tells in which spool it is. In any thread. -ENOENT, ... */
+int helper_open_job(const struct helper *h, const char *id, const struct spool **ret_spool);
 /* A flush failed: nothing is accepted until an administrator has looked. Logged once. */
 void helper_stop_accepting(struct helper *h, int error, const char *what);
 /* Begins to leave: once nothing is under way the loop ends. */

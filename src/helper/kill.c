@@ -67,7 +67,7 @@ static void
 store_want(struct task *task)
 {
 	struct store *s = task_owner(task, struct store, task);
-	const struct spool *spool = s->live->helper->spool;
+	const struct spool *spool = s->live->spool;
 	scoped(close_fd) int job_fd = spool_open_job(spool, s->live->id);
 
 	s->error = job_fd < 0 ? job_fd : want_store(job_fd, spool->groups, &s->want);
@@ -223,6 +223,12 @@ kill_live(struct live *l, const char *by, struct reply_to to)
 	l->kill_wanted = true;
 	live_hold(l, true);
 	copy_name(l->by, by);
+	if (live_is_transient(l)) {
+		l->kill_recorded = true;
+		l->kill_half = -1;
+		live_step(l);
+		return;
+	}
 	r = record_kill(l);
 	if (r < 0) {
 		l->kill_wanted = false;
@@ -241,6 +247,8 @@ struct errand {
 	char id[ID_SIZE];
 	int error;
 	uint64_t bytes;	/* that its end frees */
+	const struct spool *spool;	/* where it lies */
+	bool recorded;
 	bool shed;	/* for want of room, unless it has none */
 	struct errand *next;	/* of those who wait to forget the same job */
 };
@@ -263,14 +271,14 @@ static void
 look_for_job(struct task *task)
 {
 	struct errand *e = task_owner(task, struct errand, task);
-	scoped(close_fd) int job_fd = spool_open_job(e->helper->spool, e->id);
+	scoped(close_fd) int job_fd = helper_open_job(e->helper, e->id, &e->spool);
 	struct job_result result;
 
 	if (job_fd < 0)
 		e->error = job_fd;
 	else if (result_load(job_fd, &result) == -ENOENT)
 		e->error = -EBUSY;
-	else if (e->shed && job_is_pruned(e->helper->spool, e->id) == 1)
+	else if (e->shed && job_is_pruned(e->spool, e->id) == 1)
 		e->error = -EALREADY;
 }
 
@@ -341,9 +349,9 @@ forget(struct task *task)
 
 	uint64_t ended;
 
-	if (job_weight(e->helper->spool, e->id, &e->bytes, &ended) < 0)
+	if (!e->recorded || job_weight(e->spool, e->id, &e->bytes, &ended) < 0)
 		e->bytes = 0;
-	e->error = accept_forget(e->helper->spool, e->id);
+	e->error = accept_forget(e->spool, e->id);
 }
 
 static void
@@ -354,13 +362,22 @@ forgotten(struct task *task)
 	if (e->error < 0)
 		log_error("job %s cannot be forgotten: %s", e->id, strerror(-e->error));
 	/* Applied even if it failed: the next start would only try the same again. */
-	writer_applied(e->helper->writer, e->write.half);
+	if (e->recorded)
+		writer_applied(e->helper->writer, e->write.half);
 	server_changed(e->helper, e->id);
 	if (e->error >= 0) {
 		weights_freed(e->helper, e->id, e->bytes);
 		stats_forgot(e->helper);
 	}
 	end_forget(e, "it could not be deleted");
+}
+
+static void
+begin_deletion(struct errand *e)
+{
+	e->task.work = forget;
+	e->task.done = forgotten;
+	offload_run(e->helper->io, &e->task);
 }
 
 static void
@@ -374,9 +391,8 @@ forget_recorded(struct write *write, int result)
 		end_forget(e, "it could not be recorded");
 		return;
 	}
-	e->task.work = forget;
-	e->task.done = forgotten;
-	offload_run(e->helper->io, &e->task);
+	e->recorded = true;
+	begin_deletion(e);
 }
 
 static void
@@ -385,6 +401,10 @@ record_forget(struct errand *e)
 	struct redo_record record = { .type = REDO_FORGET, .text = "" };
 	void *data = NULL;
 
+	if (e->spool != e->helper->spool) {	/* transient: nobody wrote down that it is there */
+		begin_deletion(e);
+		return;
+	}
 	memcpy(record.id, e->id, sizeof record.id);
 	e->error = redo_encode(&record, &data, &e->write.len);
 	if (e->error < 0) {

@@ -88,13 +88,14 @@ live_find(struct helper *h, const char *id)
 }
 
 struct live *
-live_add(struct helper *h, const char *id, uint64_t accepted_usec)
+live_add(struct helper *h, const struct spool *spool, const char *id, uint64_t accepted_usec)
 {
 	struct live *l = calloc(1, sizeof *l);
 
 	if (!l)
 		return NULL;
 	l->helper = h;
+	l->spool = spool;
 	memcpy(l->id, id, sizeof l->id);
 	l->accepted_usec = accepted_usec;
 	l->pidfd = -EBADF;
@@ -105,6 +106,12 @@ live_add(struct helper *h, const char *id, uint64_t accepted_usec)
 		return NULL;
 	}
 	return l;
+}
+
+bool
+live_is_transient(const struct live *l)
+{
+	return l->spool != l->helper->spool;
 }
 
 int
@@ -239,9 +246,12 @@ live_finished(struct live *l, const struct job_result *result)
 	live_dequeue(l);
 	give_slot_back(l);
 	kill_settle(l, true);
-	expire_add(h, l->id, l->accepted_usec);
+	if (live_is_transient(l))
+		expire_soon(h, l->id);
+	else
+		expire_add(h, l->id, l->accepted_usec);
 	secrets_remove(h->secrets_fd, l->id);
-	if (result)
+	if (result && !live_is_transient(l))
 		weights_add(h, l->id);
 	if (result && l->calls)
 		deliver(h, l->id);

@@ -31,6 +31,7 @@ enum { LIVE_KILL_REPLIES = 8, FINISH_TRIES = 3, START_TRIES = 3, LIVE_TOOL_SIZE 
 
 struct live {
 	struct helper *helper;
+	const struct spool *spool;	/* where it lies */
 	char id[ID_SIZE];
 	uint64_t accepted_usec;
 	uint64_t queued_usec;	/* wall time at which it last came into the queue */
@@ -74,7 +75,9 @@ struct live_table *live_table_free(struct live_table *t);
 
 struct live *live_find(struct helper *h, const char *id);
 /* A new entry, not queued yet. NULL: no memory. */
-struct live *live_add(struct helper *h, const char *id, uint64_t accepted_usec);
+struct live *live_add(struct helper *h, const struct spool *spool, const char *id, uint64_t accepted_usec);
+/* It needs no record and no flush. */
+bool live_is_transient(const struct live *l);
 /* Whose it is and its group, from its record; does nothing where that is known. goes: it has started. -ENOMEM. */
 int live_learn(struct live *l, const struct job *job, bool goes);
 /* Somebody wants it killed, or not after all (the record failed): it is not started meanwhile. */

@@ -15,6 +15,7 @@
 #include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/memory_fs.h"
 #include "basic/scoped.h"
 #include "helper/deliver.h"
 #include "helper/end.h"
@@ -53,6 +54,18 @@ print_faults(const struct faults *f)
 		log_error("%s", f->texts[i] ? f->texts[i] : "out of memory");
 }
 
+static void
+transient_check(const struct config *config, const struct tools *tools, struct faults *f)
+{
+	const char *path = config_string(config, "helper", "transient");
+	int r = tools_have_transient(tools) ? path_in_memory(path) : 1;
+
+	if (r < 0)
+		faults_add(f, path, 0, "a tool says durable = no: %s", strerror(-r));
+	else if (r == 0)
+		faults_add(f, path, 0, "a tool says durable = no, and [helper] transient is on no tmpfs");
+}
+
 /* Reads everything; the results are set only where there is no fault. */
 static size_t
 load_all(const char *path, struct config **ret_config, struct tools **ret_tools, struct accounts *ret_accounts,
@@ -75,8 +88,10 @@ load_all(const char *path, struct config **ret_config, struct tools **ret_tools,
 		log_error("out of memory");
 		return 1;
 	}
-	if (tools)
+	if (tools) {
 		secrets_check(config, tools, &f);
+		transient_check(config, tools, &f);
+	}
 	print_faults(&f);
 	if (f.n == 0) {
 		*ret_config = take_ptr(config);
@@ -87,6 +102,40 @@ load_all(const char *path, struct config **ret_config, struct tools **ret_tools,
 		callbacks_done(&callbacks);
 	}
 	return f.n;
+}
+
+int
+helper_open_job(const struct helper *h, const char *id, const struct spool **ret_spool)
+{
+	int fd = spool_open_job(h->spool, id);
+
+	*ret_spool = h->spool;
+	if (fd != -ENOENT || !h->transient)
+		return fd;
+	*ret_spool = h->transient;
+	return spool_open_job(h->transient, id);
+}
+
+/* Jobs that need not outlive the host's memory, where a tool has such: a spool without a journal. What an earlier helper left goes on. */
+static int
+open_transient(struct helper *h)
+{
+	const char *path = config_string(h->config, "helper", "transient");
+	struct spool_groups groups = { .read_gid = h->accounts.read_gid, .gate_gid = h->accounts.gate_gid };
+	int r = 0;
+
+	if (h->transient || !tools_have_transient(h->tools))
+		return 0;
+	r = spool_create(path, groups, &h->transient);
+	if (r >= 0 && fd_in_memory(h->transient->root_fd) != 1)
+		r = -EMEDIUMTYPE;
+	if (r >= 0)
+		r = spool_is_mine(h->transient) ? incoming_sweep(h->transient) : -EPERM;
+	if (r < 0) {
+		log_error("%s: %s", path, r == -EPERM ? "it is another's" : r == -EMEDIUMTYPE ? "it is on no tmpfs" : strerror(-r));
+		h->transient = spool_free(h->transient);
+	}
+	return r < 0 ? r : 0;
 }
 
 static int
@@ -123,6 +172,7 @@ helper_reload(struct helper *h)
 		log_notice("configuration reloaded: %zu tools", tools_count(tools));
 		weights_reload(h);
 		(void)open_secrets(h);
+		(void)open_transient(h);
 		live_schedule(h);
 	}
 	(void)sd_notify(0, "READY=1");
@@ -368,6 +418,8 @@ start_parts(struct helper *h)
 	if (r >= 0)
 		r = open_secrets(h);
 	if (r >= 0)
+		r = open_transient(h);
+	if (r >= 0)
 		r = recover_all(h);
 	if (r >= 0)
 		secrets_sweep(h);
@@ -405,6 +457,7 @@ free_helper(struct helper *h)
 	h->event = sd_event_unref(h->event);
 	h->redo = redo_free(h->redo);
 	h->spool = spool_free(h->spool);
+	h->transient = spool_free(h->transient);
 	h->tools = tools_free(h->tools);
 	h->config = config_free(h->config);
 	close_fd(&h->lock_fd);

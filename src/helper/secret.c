@@ -3,43 +3,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
-#include "basic/log.h"
+#include "basic/memory_fs.h"
 #include "basic/scoped.h"
 #include "helper/live.h"
 #include "helper/secret.h"
 
 enum { SECRETS_MAX = 1024 * 1024 };	/* bytes of one job */
-
-static bool
-is_memory(const struct statfs *fs)
-{
-	return fs->f_type == TMPFS_MAGIC || fs->f_type == RAMFS_MAGIC;
-}
-
-/* The file system on which a path lies, or will lie once it is made. */
-static int
-look_at_path(const char *path, struct statfs *ret)
-{
-	scoped(free_ptr) char *copy = strdup(path);
-
-	if (!copy)
-		return -ENOMEM;
-	while (statfs(copy, ret) < 0) {
-		char *slash = strrchr(copy, '/');
-
-		if (errno != ENOENT || !slash)
-			return -errno;
-		slash[slash == copy] = '\0';
-	}
-	return 0;
-}
 
 static const struct tool *
 who_wants(const struct tools *tools)
@@ -56,12 +30,11 @@ secrets_check(const struct config *config, const struct tools *tools, struct fau
 {
 	const char *path = config_string(config, "helper", "secrets");
 	const struct tool *tool = who_wants(tools);
-	struct statfs fs;
-	int r = tool ? look_at_path(path, &fs) : 0;
+	int r = tool ? path_in_memory(path) : 1;
 
 	if (r < 0)
 		faults_add(f, path, 0, "tool %s has a secret parameter: %s", tool->name, strerror(-r));
-	else if (tool && !is_memory(&fs))
+	else if (r == 0)
 		faults_add(f, path, 0, "tool %s has a secret parameter, and [helper] secrets is on no tmpfs", tool->name);
 }
 
@@ -70,7 +43,6 @@ secrets_open(struct helper *h)
 {
 	const char *path = config_string(h->config, "helper", "secrets");
 	scoped(close_fd) int fd = -EBADF;
-	struct statfs fs;
 	struct stat st;
 
 	if (h->secrets_fd >= 0 || !who_wants(h->tools))
@@ -78,11 +50,11 @@ secrets_open(struct helper *h)
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_uid != geteuid() || (st.st_mode & 077))
 		return -EPERM;
-	if (!is_memory(&fs))
+	if (fd_in_memory(fd) != 1)
 		return -EMEDIUMTYPE;
 	h->secrets_fd = take_fd(fd);
 	return 0;

@@ -456,7 +456,7 @@ act_on_prepared(struct start *s)
 	else if (s->error < 0)
 		refuse_start(s, s->error == -ENOENT ? "its tool, or the supervisor, is not there any more" :
 		    "no supervisor could be started");
-	else if (s->job->twice)
+	else if (s->job->twice || live_is_transient(l))
 		give_word(l);
 	else
 		record_start(l, &s->want);
@@ -490,7 +490,7 @@ start_job(struct live *l)
 	s->task.work = prepare;
 	s->task.done = prepared;
 	s->live = l;
-	s->spool = h->spool;
+	s->spool = l->spool;
 	s->job_fd = s->lock_fd = -EBADF;
 	s->want = (struct job_want){ .want = WANT_START, .attempt = l->attempt + 1, .at_usec = clock_wall() };
 	memcpy(s->want.boot, h->boot, sizeof s->want.boot);

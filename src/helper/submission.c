@@ -136,7 +136,7 @@ take_inputs(struct submission *s, const struct tool *tool, struct message *m, co
 		s->total_bytes += job->inputs[i].size;
 	}
 	m->n_fds = 0;
-	s->flush = s->total_bytes > REDO_INPUT_MAX;
+	s->flush = s->total_bytes > REDO_INPUT_MAX && s->spool == s->helper->spool;
 	return 0;
 }
 
@@ -159,6 +159,8 @@ parse_callback(struct submission *s, json_object *body)
 
 	if (!json_object_object_get_ex(body, "callback", NULL))
 		return 0;
+	if (s->spool != s->helper->spool)
+		return refuse_callback(s, "jobs of this tool are not kept long enough for that");
 	if (c->key_len == 0)
 		return refuse_callback(s, "this server makes no callbacks");
 	if (json_get_string(body, "callback", &text) < 0)
@@ -257,6 +259,11 @@ parse_submission(struct submission *s, struct message *m)
 		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/tool");
 		return -EINVAL;
 	}
+	s->spool = tool->transient ? h->transient : h->spool;
+	if (!s->spool) {
+		s->reason = "there is no folder in memory for its jobs";
+		return -ENOSPC;
+	}
 	r = take_inputs(s, tool, m, names);
 	if (r < 0)
 		return r;
@@ -291,6 +298,8 @@ parse_submission(struct submission *s, struct message *m)
 	job->kill_grace_usec = tool->kill_grace_usec;
 	job->keep_usec = tool->keep_usec;
 	job->files_usec = tool->files_usec;
+	if (tool->transient)
+		job->keep_usec = TRANSIENT_KEEP_SECONDS * USEC_PER_SEC;
 	job->twice = tool->twice;
 	if (!job->service || !job->tool || !job->owner || !job->live != !tool->live || !job->tool_version != !tool->version)
 		return -ENOMEM;

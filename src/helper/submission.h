@@ -21,6 +21,8 @@
 #define REASON_QUEUE_FULL "the queue is full"
 #define REASON_TOO_MUCH "too much is coming in at once"
 
+enum { TRANSIENT_KEEP_SECONDS = 60 };	/* after the end of a job that need not be durable */
+
 /* Why not, and in how many seconds it may be tried again. */
 struct refused {
 	int error;	/* 0: it may come in */
@@ -39,6 +41,7 @@ struct submission {
 	int fds[MESSAGE_FDS_MAX];
 	uint64_t max_bytes[MESSAGE_FDS_MAX];
 	uint64_t total_bytes;
+	const struct spool *spool;	/* the tool's jobs lie there */
 	bool flush;	/* the inputs are too large for the journal */
 	bool shares;	/* equal work is done once */
 	char **secrets;	/* NAME=VALUE; NULL: none */

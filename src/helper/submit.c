@@ -259,6 +259,12 @@ refuse_submission(struct submission *s, int error, const char *reason)
 	end_submission(s);
 }
 
+static bool
+is_transient(const struct submission *s)
+{
+	return s->spool != s->helper->spool;
+}
+
 /* The record, with the inputs in it unless they are flushed beside it. In a thread. */
 static int
 encode_record(struct submission *s, const char *text, size_t len)
@@ -301,7 +307,7 @@ check_conditions(struct submission *s)
 
 	if (s->once_hash)
 		submission_hash_once(s);
-	r = s->conditions.n_claims > 0 ? conditions_check(s->helper->spool, &s->conditions, s->job, &s->refusal, s->same_id) : 0;
+	r = s->conditions.n_claims > 0 ? conditions_check(s->spool, &s->conditions, s->job, &s->refusal, s->same_id) : 0;
 	s->repeated = r == 1;
 	s->failed_condition = r == -EEXIST || r == -ENOTUNIQ || r == -EDQUOT;
 	if (r == 0 && s->refused.error < 0)
@@ -314,7 +320,7 @@ static void
 build(struct task *task)
 {
 	struct submission *s = task_owner(task, struct submission, task);
-	const struct spool *spool = s->helper->spool;
+	const struct spool *spool = s->spool;
 	scoped(close_fd) int job_fd = -EBADF;
 	scoped(close_fd) int in_fd = -EBADF;
 	scoped(free_ptr) char *text = NULL;
@@ -336,7 +342,7 @@ build(struct task *task)
 		r = submission_hash_work(job);
 	if (r >= 0)
 		r = job_format(job, &text, &len);
-	if (r >= 0)
+	if (r >= 0 && !is_transient(s))
 		r = encode_record(s, text, len);
 	if (r >= 0)
 		r = incoming_finish(spool, job->id, job_fd, in_fd, text, len, s->flush);
@@ -367,7 +373,7 @@ abort_incoming(struct task *task)
 {
 	struct submission *s = task_owner(task, struct submission, task);
 
-	incoming_abort(s->helper->spool, s->job->id);
+	incoming_abort(s->spool, s->job->id);
 	secrets_remove(s->helper->secrets_fd, s->job->id);
 }
 
@@ -432,10 +438,10 @@ publish(struct task *task)
 {
 	struct submission *s = task_owner(task, struct submission, task);
 
-	s->result = accept_publish(s->helper->spool, s->job);
+	s->result = accept_publish(s->spool, s->job);
 	if (s->result < 0) {
-		(void)accept_forget(s->helper->spool, s->job->id);
-		incoming_abort(s->helper->spool, s->job->id);
+		(void)accept_forget(s->spool, s->job->id);
+		incoming_abort(s->spool, s->job->id);
 		secrets_remove(s->helper->secrets_fd, s->job->id);
 	}
 }
@@ -447,14 +453,19 @@ published(struct task *task)
 	struct helper *h = s->helper;
 	struct live *l;
 
+	if (s->result < 0 && is_transient(s)) {
+		refuse_submission(s, s->result, "there is no room in memory");
+		return;
+	}
 	if (s->result < 0) {
 		take_back(s);
 		return;
 	}
-	writer_applied(h->writer, s->write.half);
+	if (!is_transient(s))
+		writer_applied(h->writer, s->write.half);
 	answer_id(s, s->job->id);
 	/* Out of memory here: it is accepted and will be found in active/ at the next start. */
-	l = live_add(h, s->job->id, s->job->accepted_usec);
+	l = live_add(h, s->spool, s->job->id, s->job->accepted_usec);
 	if (l && live_learn(l, s->job, false) == 0)
 		live_enqueue(l);
 	else
@@ -478,6 +489,19 @@ recorded(struct write *write, int result)
 		 * start accepts it or sweeps it, and `resume`, which makes a new journal, sweeps it. */
 		helper_stop_accepting(s->helper, result, "the journal");
 		refuse_submission(s, result, "it could not be recorded");
+		return;
+	}
+	s->task.work = publish;
+	s->task.done = published;
+	offload_run(s->helper->io, &s->task);
+}
+
+/* Without a record: whoever gave up by now gets nothing. */
+static void
+publish_transient(struct submission *s)
+{
+	if (atomic_load(&s->write.cancelled) || clock_mono() > s->write.deadline_mono_usec) {
+		abort_submission(s, -ETIMEDOUT, "it could not be accepted in time");
 		return;
 	}
 	s->task.work = publish;
@@ -518,6 +542,10 @@ built(struct task *task)
 		if (s->result == -EDQUOT)
 			s->result = -ENOSPC;
 		refuse_submission(s, s->result, reason);
+		return;
+	}
+	if (is_transient(s)) {
+		publish_transient(s);
 		return;
 	}
 	s->write.done = recorded;

@@ -485,6 +485,14 @@ spool_clear_pending(const struct spool *s, const char *id)
 	return id_valid(id) ? unlink_at(s->pending_fd, id) : -EINVAL;
 }
 
+bool
+spool_is_mine(const struct spool *s)
+{
+	struct stat st;
+
+	return fstat(s->root_fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
+}
+
 int
 spool_room(const struct spool *s, uint64_t *ret_bytes, uint64_t *ret_inodes)
 {

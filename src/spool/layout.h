@@ -77,6 +77,8 @@ int spool_clear_active(const struct spool *s, const char *id);	/* 0 also when it
 /* The same of pending/: jobs that name a callback, from their acceptance until that is delivered or given up. */
 int spool_mark_pending(const struct spool *s, const char *id);
 int spool_clear_pending(const struct spool *s, const char *id);
+/* Whether it belongs to us, and nobody else may write there. */
+bool spool_is_mine(const struct spool *s);
 /* Bytes and inodes that an unprivileged writer still has on the spool's file system. */
 int spool_room(const struct spool *s, uint64_t *ret_bytes, uint64_t *ret_inodes);
 /* syncfs(2): everything renamed and written so far survives a power cut once this returned 0. For threads. */

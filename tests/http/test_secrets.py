@@ -32,7 +32,7 @@ def client(stack):
 
 
 def kept(stack):
-    return sorted(os.listdir(stack.server.secrets)) if os.path.isdir(stack.server.secrets) else []
+    return sorted(os.listdir(stack.server.in_memory("secrets"))) if os.path.isdir(stack.server.in_memory("secrets")) else []
 
 
 def block(client):
@@ -80,8 +80,8 @@ def look(path):
 def test_a_secret_is_found_in_the_environment_alone(stack, client):
     blocker = block(client)
     waiting = client.submit("hash", {"key": SECRET}, name="with a secret")["id"]
-    path = os.path.join(stack.server.secrets, waiting)
-    assert (os.stat(path).st_mode & 0o777, os.stat(stack.server.secrets).st_mode & 0o777) == (0o600, 0o700)
+    path = os.path.join(stack.server.in_memory("secrets"), waiting)
+    assert (os.stat(path).st_mode & 0o777, os.stat(stack.server.in_memory("secrets")).st_mode & 0o777) == (0o600, 0o700)
     with open(path, "rb") as file:
         assert file.read() == b"KEY=" + SECRET.encode() + b"\0"
     assert found(stack) == []
@@ -112,9 +112,9 @@ def test_a_secret_outlives_the_helper(stack, client, sig):
         stack.kill("helper")
     else:
         stack.stop("helper")
-    with open(os.path.join(stack.server.secrets, "0" * 32), "w", encoding="ascii"):
+    with open(os.path.join(stack.server.in_memory("secrets"), "0" * 32), "w", encoding="ascii"):
         pass	# as a crash leaves it before the record
-    os.chown(os.path.join(stack.server.secrets, "0" * 32), os.stat(stack.server.secrets).st_uid, -1)
+    os.chown(os.path.join(stack.server.in_memory("secrets"), "0" * 32), os.stat(stack.server.in_memory("secrets")).st_uid, -1)
     stack.start("helper")
     assert kept(stack) == sorted([blocker, waiting])
     end(client, blocker)
@@ -126,7 +126,7 @@ def test_a_reboot_loses_it_and_the_job(stack, client):
     blocker = block(client)
     waiting = client.submit("hash", {"key": SECRET})["id"]
     stack.kill("helper")
-    shutil.rmtree(stack.server.secrets)
+    shutil.rmtree(stack.server.in_memory("secrets"))
     stack.start("helper")
     end(client, blocker)
     done = client.wait(waiting)
@@ -180,11 +180,11 @@ def test_without_memory_for_them_there_is_a_fault(make_stack, tmp_path):
 
 def test_a_folder_of_somebody_else_is_none(make_stack):
     stack = make_stack(parts=(), conf={}, tools=TOOLS)
-    os.mkdir(stack.server.secrets, 0o777)
-    os.chmod(stack.server.secrets, 0o777)
+    os.mkdir(stack.server.in_memory("secrets"), 0o777)
+    os.chmod(stack.server.in_memory("secrets"), 0o777)
     try:
         with pytest.raises(Exception, match="helper"):
             stack.start("helper")
         assert "open to others" in stack.log("helper")
     finally:
-        os.rmdir(stack.server.secrets)
+        os.rmdir(stack.server.in_memory("secrets"))

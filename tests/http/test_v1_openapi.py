@@ -18,12 +18,12 @@ TOOLS = {
 # What the document cannot say: which tools there are, what they take, how long a log is.
 CONFIG = """
 [checks]
-positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 413, 416, 422, 429, "5xx"]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 410, 413, 416, 422, 429, "5xx"]
 
 # A form's part `parameters` is JSON, which schemathesis does not always make it.
 [[operations]]
 include-name = "POST /jobs"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 413, 416, 422, 429, "5xx"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 410, 413, 416, 422, 429, "5xx"]
 
 # 507 says that there is no room for what all uploads announce together.
 [[operations]]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -87,6 +88,14 @@ class Stack:
         for process in filter(None, map(procs.Process.of, self.pids("supervisor"))):
             process.stop((signal.SIGKILL, 10))
         leaks.check(self)
+
+    def end_of_memory(self):
+        """What a reboot does to folders in memory; the parts are stopped before."""
+        for part in reversed(server.PARTS):
+            self.server.stop(part)
+        for process in filter(None, map(procs.Process.of, self.pids("supervisor"))):
+            process.stop((signal.SIGKILL, 10))
+        shutil.rmtree(self.server.in_memory("transient"), ignore_errors=True)
 
     # Looking at it
 

@@ -311,17 +311,18 @@ test_what_is_not_served_is_never_ignored(void **state)
 {
 	static const char *const wanted[] = {
 		":3: jail = none is not served by this version", ":4: trust = trusted is not served by this version",
-		":5: durable = no is not served by this version", ":6: limits = strict is not served by this version",
+		":5: durable must be yes or no", ":6: limits = strict is not served by this version",
 		":7: volumes is not served by this version", ":8: serial must be yes or no",
 		":9: cache-key must be yes or no", ":10: after is not served by this version",
 		":12: parameter p: a secret needs environment, the variable that has it", NULL
 	};
 
-	assert_bad(state, COMMAND "jail = none\ntrust = trusted\ndurable = no\nlimits = strict\nvolumes = cache\nserial = one\n"
+	assert_bad(state, COMMAND "jail = none\ntrust = trusted\ndurable = never\nlimits = strict\nvolumes = cache\nserial = one\n"
 	    "cache-key = x\nafter = /bin/true\n[parameter p]\nsecret = yes\n", wanted);
 	assert_fault(state, COMMAND "jail = non\n", ":3: jail: \"non\" is none of: bwrap none");
 	assert_fault(state, COMMAND "volumes =\n", ":3: volumes has no value");
 	assert_fault(state, COMMAND "serial = yes\ncache-key = yes\n", ": serial and cache-key exclude each other");
+	assert_fault(state, COMMAND "durable = no\ncache-key = yes\n", ": durable = no and cache-key exclude each other");
 	assert_fault(state, COMMAND "[parameter p]\nsecret = often\n", ":4: secret must be yes or no");
 	assert_fault(state, COMMAND "[parameter p]\nsecret = yes\nenvironment = P\ndefault = x\n", ":6: parameter p: a default is no secret");
 	assert_fault(state, COMMAND "\t{p}\n[parameter p]\nsecret = yes\nenvironment = P\n",
