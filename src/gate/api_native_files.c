@@ -287,12 +287,21 @@ look_for_zip(struct exchange *x, enum wait_event event, void *ctx)
 	const struct zip_wait *z = ctx;
 	const struct spool *spool = NULL;
 	uint64_t now = clock_mono();
-	int r = gate_spool(x->gate, &spool);
+	int r = gate_spool(x->gate, &spool), gone = 0;
 
 	if (r == 0)
 		r = pack_state(spool, z->name);
 	if (r == 1) {
 		answer_zip(x, z->id, z->name);
+		return WAIT_DONE;
+	}
+	if (r == 0)
+		gone = job_is_pruned(spool, z->id);
+	if (gone == 1 || gone == -ENOENT) {	/* nobody makes it any more, or it was removed again */
+		if (gone == 1)
+			(void)native_problem(x, 410, PLACE_NONE, NULL, "The job's files have been removed.");
+		else
+			(void)native_problem(x, 404, PLACE_NONE, NULL, "The job has been deleted.");
 		return WAIT_DONE;
 	}
 	if (r < 0)

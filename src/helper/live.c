@@ -123,6 +123,9 @@ live_learn(struct live *l, const struct job *job, bool goes)
 	if (l->owner)
 		return 0;
 	l->calls = job->callback != NULL;
+	l->input_bytes = 0;
+	for (size_t i = 0; i < job->n_inputs; i++)
+		l->input_bytes += job->inputs[i].size;
 	(void)snprintf(l->tool, sizeof l->tool, "%s", job->tool);
 	r = group_join(l, job, goes);
 	if (r < 0)
@@ -252,7 +255,7 @@ live_finished(struct live *l, const struct job_result *result)
 		expire_add(h, l->id, l->accepted_usec);
 	secrets_remove(h->secrets_fd, l->id);
 	if (result && !live_is_transient(l))
-		weights_add(h, l->id);
+		weights_add(h, l->id, result->ended_usec, l->input_bytes + result->output_bytes + result->log_bytes + result->stdout_bytes);
 	if (result && l->calls)
 		deliver(h, l->id);
 	server_changed(h, l->id);

@@ -65,6 +65,7 @@ struct live {
 	struct group *group;	/* NULL: it is in none */
 	struct live *group_next;
 	bool parked;	/* queued, and another of its group goes first */
+	uint64_t input_bytes;
 	char tool[LIVE_TOOL_SIZE];	/* "": not known */
 	bool calls;	/* it names a callback */
 	bool share_tried;	/* what an equal job left could not be copied */

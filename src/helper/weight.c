@@ -132,6 +132,17 @@ weights_shed_one(struct helper *h)
 
 /* ---- learning ---- */
 
+static void
+count(struct weights *w, const char *id, uint64_t ended_usec, uint64_t bytes)
+{
+	struct known known = { .ended_usec = ended_usec, .bytes = bytes };
+
+	w->bytes += bytes;
+	id_pack(id, &known.id);
+	if (cap(w->helper) > 0)
+		heap_push(w, known);
+}
+
 static void weigh_next(struct weights *w);
 
 static void
@@ -158,14 +169,8 @@ weighed(struct task *task)
 		(void)learn_all(w);
 	} else {
 		for (size_t i = 0; i < g->n; i++) {
-			struct known known = { .ended_usec = g->jobs[i].ended_usec, .bytes = g->jobs[i].bytes };
-
-			if (g->jobs[i].error < 0 || g->jobs[i].gone || known.bytes == 0)
-				continue;	/* gone, damaged, or pruned */
-			w->bytes += known.bytes;
-			id_pack(g->jobs[i].id, &known.id);
-			if (cap(h) > 0)
-				heap_push(w, known);
+			if (g->jobs[i].error == 0 && !g->jobs[i].gone && g->jobs[i].bytes > 0)	/* else gone, damaged, or pruned */
+				count(w, g->jobs[i].id, g->jobs[i].ended_usec, g->jobs[i].bytes);
 		}
 		shed(w);
 	}
@@ -179,6 +184,11 @@ weigh_next(struct weights *w)
 {
 	struct weighing *g;
 
+	if (!w->weighing && w->n_unknown == 0) {	/* all are known: a thousand names are 16 KiB */
+		free(w->unknown);
+		w->unknown = NULL;
+		w->unknown_room = 0;
+	}
 	if (w->weighing || w->n_unknown == 0 || w->helper->leaving || !(g = calloc(1, sizeof *g)))
 		return;
 	for (; g->n < BATCH && w->n_unknown > 0; g->n++)
@@ -280,10 +290,14 @@ weights_reload(struct helper *h)
 }
 
 void
-weights_add(struct helper *h, const char *id)
+weights_add(struct helper *h, const char *id, uint64_t ended_usec, uint64_t bytes)
 {
-	if (h->weights && add_unknown(h->weights, id) == 0)
-		weigh_next(h->weights);
+	struct weights *w = h->weights;
+
+	if (!w || bytes == 0)
+		return;	/* at a start all that have ended are learned afterwards */
+	count(w, id, ended_usec, bytes);
+	shed(w);
 }
 
 /* Whether it has not been counted yet; then it never will be. */

@@ -12,8 +12,8 @@ int weights_new(struct helper *h, struct weights **ret);
 struct weights *weights_free(struct weights *w);	/* accepts NULL, always returns NULL */
 /* results_max may be another. */
 void weights_reload(struct helper *h);
-/* A job has finished. */
-void weights_add(struct helper *h, const char *id);
+/* A job has finished, with so many bytes. */
+void weights_add(struct helper *h, const char *id, uint64_t ended_usec, uint64_t bytes);
 /* A job, or its files, went away, and so many bytes with it. */
 void weights_freed(struct helper *h, const char *id, uint64_t bytes);
 /* For kill.c: one that was to go for want of room has gone, or cannot. */

@@ -22,9 +22,9 @@ def gate(stack):
         yield connection
 
 
-def submit_all(stack, barrier, results, bodies):
-    """A process of the gate: as many connections as it has submissions."""
-    connections = [stack.helper() for _ in bodies]
+def submit_all(connections, barrier, results, bodies):
+    """A process of the gate: as many connections as it has submissions. They were made before it: a child of a process with threads
+    had better not begin any."""
     barrier.wait()
     for connection, body in zip(connections, bodies):
         connection.number += 1
@@ -36,12 +36,15 @@ def race(stack, bodies):
     """Half of the submissions from each of two processes, at once; all answers."""
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(2), context.Queue()
-    processes = [context.Process(target=submit_all, args=(stack, barrier, results, bodies[part::2])) for part in range(2)]
+    connections = [stack.helper() for _ in bodies]
+    processes = [context.Process(target=submit_all, args=(connections[part::2], barrier, results, bodies[part::2])) for part in range(2)]
     for process in processes:
         process.start()
     answers = results.get(timeout=60) + results.get(timeout=60)
     for process in processes:
         process.join(60)
+    for connection in connections:
+        connection.sock.close()
     return answers
 
 

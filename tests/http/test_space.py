@@ -105,7 +105,7 @@ def test_of_many_changes_at_once_each_is_whole(stack):
     with stack.helper() as gate:
         machine.wait_for(lambda: gate.queue()["running"] == 0, 10, "it has ended")
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=amend_all, args=(stack, job, name)) for name in ("a", "b")]
+    processes = [context.Process(target=amend_all, args=(stack.helper(), job, name)) for name in ("a", "b")]
     for process in processes:
         process.start()
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
@@ -122,10 +122,9 @@ def test_of_many_changes_at_once_each_is_whole(stack):
     assert stack.record(job, "meta.json") == meta
 
 
-def amend_all(stack, job, name):
-    with stack.helper() as gate:
-        for n in range(50):
-            assert gate.ask({"op": "amend", "id": job, "note": {"by": name, "n": n, "text": name * 1000}})["ok"]
+def amend_all(gate, job, name):
+    for n in range(50):
+        assert gate.ask({"op": "amend", "id": job, "note": {"by": name, "n": n, "text": name * 1000}})["ok"]
 
 
 @pytest.mark.parametrize("body,wanted", [({"note": 7}, "EINVAL"), ({}, "EINVAL"), ({"note": {"x": "y" * 66000}}, "E2BIG")])

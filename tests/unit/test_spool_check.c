@@ -467,7 +467,7 @@ static void
 test_check_takes_what_the_contracts_allow(void **state)
 {
 	struct scene *sc = *state;
-	scoped(close_fd) int fd = job_folder(sc, queued_id), done = job_folder(sc, finished_id);
+	scoped(close_fd) int fd = job_folder(sc, queued_id);
 	struct job_result never = { .attempt = 0, .verdict = VERDICT_KILLED, .by = "client", .exit_code = -1 };
 
 	/* Killed while queued: no work, no manifest, no attempt. */
