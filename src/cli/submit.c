@@ -290,7 +290,8 @@ int
 command_submit(int argc, char *argv[])
 {
 	static const struct option options[] = {
-		{ "name", required_argument, NULL, 'n' }, { "idempotency-key", required_argument, NULL, 'k' }, { "callback", required_argument, NULL, 'b' }, { "wait", no_argument, NULL, 'w' }, { "follow", no_argument, NULL, 'f' },
+		{ "name", required_argument, NULL, 'n' }, { "idempotency-key", required_argument, NULL, 'k' },
+		{ "callback", required_argument, NULL, 'b' }, { "wait", no_argument, NULL, 'w' }, { "follow", no_argument, NULL, 'f' },
 		{ "parameter", required_argument, NULL, 'p' }, { "parameter-file", required_argument, NULL, 'P' },
 		{ "input", required_argument, NULL, 'i' }, COMMON_OPTIONS
 	};

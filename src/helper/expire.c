@@ -227,7 +227,8 @@ on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	(void)source;
 	(void)usec;
 	/* What an administrator has asked for needs no clock. */
-	if (e->passing || e->helper->leaving || e->helper->stopped || (!clock_trusted(e) && (e->n == 0 || e->heap[0].at_usec > FORCED_FILES))) {
+	if (e->passing || e->helper->leaving || e->helper->stopped ||
+	    (!clock_trusted(e) && (e->n == 0 || e->heap[0].at_usec > FORCED_FILES))) {
 		arm(e);
 		return 0;
 	}

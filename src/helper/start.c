@@ -439,7 +439,8 @@ act_on_prepared(struct start *s)
 		return;
 	}
 	if (s->error == -ENOKEY) {
-		struct job_result result = { .verdict = VERDICT_LOST, .exit_code = -1, .message = "its secret parameters went with the host's memory" };
+		struct job_result result = { .verdict = VERDICT_LOST, .exit_code = -1,
+			.message = "its secret parameters went with the host's memory" };
 
 		log_warning("job %s is lost: %s", l->id, result.message);
 		end_job(l, take_fd(s->job_fd), take_fd(s->lock_fd), &result);

@@ -17,6 +17,7 @@ void start_unhear(struct live *l);
 void start_reaped(struct helper *h, const siginfo_t *info);
 /* Spawns a supervisor on an open, locked job, with this plan mode; secrets: for its environment, or NULL; takes job_fd and lock_fd on success. control_fd (where not
  * NULL) is the helper's end of the control socket. -ENOENT: the tool is in no tool file any more. */
-int start_supervisor(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, int *job_fd, int *lock_fd);
+int start_supervisor(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, int *job_fd,
+    int *lock_fd);
 
 #endif
