@@ -220,6 +220,11 @@ def test_a_submission_of_which_nothing_is_known_in_the_end_is_told(command, fake
     assert "it is not known whether" in command.err("submit", "demo", "--retry-time", "0", status=status)
 
 
+def test_a_submission_may_name_a_callback(command, fake):
+    command.out("submit", "demo", "--callback", "https://hooks.example.org/x")
+    assert submitted(fake)["callback"] == "https://hooks.example.org/x"
+
+
 def test_a_submission_may_have_a_key_of_its_own(command, fake):
     fake.on("POST", "/v1/jobs", Reply(job(), 202))
     command.out("submit", "demo", "--idempotency-key", "night-1")

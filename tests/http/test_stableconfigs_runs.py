@@ -1,6 +1,7 @@
 """The StableConfigs API while it computes: progress, ends before the end, limits, large and hard networks, and what is left of a
 task when the programs around it are restarted or killed."""
 
+import concurrent.futures
 import json
 import re
 
@@ -354,3 +355,16 @@ def test_a_service_that_is_switched_off(make_stack):
     for method, path in (("GET", "/status/x"), ("DELETE", "/terminate/x"), ("GET", "/nowhere")):
         assert "enabled" in sc.refusal(client.request(method, path), 503)
     assert "enabled" in sc.refusal(client.submit({"monomers": B4}), 503)
+
+
+def test_an_idempotency_key_makes_one_task_of_many(stack):
+    """EXT: what is sent again under the same key is the same task; something else under it is refused in this API's own shape."""
+    clients = [sc.Client(stack) for _ in range(6)]
+
+    def post(client, body, key="once"):
+        return client.submit(body, {**sc.JSON, "Idempotency-Key": key})
+    with concurrent.futures.ThreadPoolExecutor(len(clients)) as threads:
+        answers = list(threads.map(lambda client: post(client, {"monomers": B4}), clients))
+    assert {a.status_code for a in answers} == {202} and len({a.json()["task_id"] for a in answers}) == 1
+    assert "Idempotency-Key" in sc.refusal(post(clients[0], {"monomers": B4, "gen": 2}), 422)
+    assert "Idempotency-Key" in sc.refusal(post(clients[0], {"monomers": B4}, "a b"), 400)
