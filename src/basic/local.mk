@@ -8,6 +8,7 @@ libbasic_a_SOURCES = \
 	src/basic/escape.c src/basic/escape.h \
 	src/basic/fd.c src/basic/fd.h \
 	src/basic/hash.c src/basic/hash.h src/basic/hmac.c \
+	src/basic/heap.c src/basic/heap.h \
 	src/basic/histogram.c src/basic/histogram.h \
 	src/basic/https_url.c src/basic/https_url.h \
 	src/basic/id.c src/basic/id.h \

@@ -13,6 +13,7 @@
 #include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/hash.h"
+#include "basic/heap.h"
 #include "basic/https_url.h"
 #include "basic/json.h"
 #include "basic/log.h"
@@ -43,7 +44,6 @@ struct delivery {
 	struct delivery *next;	/* of those under way */
 	char id[ID_SIZE];
 	char place[HTTPS_HOST_SIZE + 8];	/* host:port; "": not known yet */
-	uint64_t due_mono_usec;
 
 	/* A look at the spool. */
 	struct job *job;
@@ -57,8 +57,7 @@ struct delivery {
 
 struct deliveries {
 	struct helper *helper;
-	struct delivery **heap;	/* those that wait, by due_mono_usec */
-	size_t n, room;
+	struct heap waiting;	/* of struct due */
 	struct delivery *under_way;
 	size_t n_under_way;
 	sd_event_source *timer;
@@ -83,47 +82,28 @@ free_delivery(struct delivery *v)
 
 /* ---- those that wait ---- */
 
+struct due {
+	uint64_t mono_usec;
+	struct delivery *delivery;
+};
+
 /* Takes it over. Without memory it is made again after the next start. */
 static void
 wait_for(struct deliveries *d, struct delivery *v, uint64_t usec)
 {
-	size_t i = d->n;
-
-	if (d->n == d->room) {
-		size_t room = d->room ? 2 * d->room : 64;
-		struct delivery **grown = reallocarray(d->heap, room, sizeof *grown);
-
-		if (!grown) {
-			log_error("the callback of job %s waits for a restart: no memory", v->id);
-			free_delivery(v);
-			return;
-		}
-		d->heap = grown;
-		d->room = room;
+	if (heap_push(&d->waiting, &(struct due){ clock_mono() + usec, v }) < 0) {
+		log_error("the callback of job %s waits for a restart: no memory", v->id);
+		free_delivery(v);
 	}
-	v->due_mono_usec = clock_mono() + usec;
-	d->n++;
-	for (; i > 0 && d->heap[(i - 1) / 2]->due_mono_usec > v->due_mono_usec; i = (i - 1) / 2)
-		d->heap[i] = d->heap[(i - 1) / 2];
-	d->heap[i] = v;
 }
 
 static struct delivery *
 take_first(struct deliveries *d)
 {
-	struct delivery *top = d->heap[0], *last = d->heap[--d->n];
-	size_t i = 0;
+	struct due due;
 
-	for (size_t child; (child = 2 * i + 1) < d->n; i = child) {
-		if (child + 1 < d->n && d->heap[child + 1]->due_mono_usec < d->heap[child]->due_mono_usec)
-			child++;
-		if (d->heap[child]->due_mono_usec >= last->due_mono_usec)
-			break;
-		d->heap[i] = d->heap[child];
-	}
-	if (d->n > 0)
-		d->heap[i] = last;
-	return top;
+	heap_pop(&d->waiting, &due);
+	return due.delivery;
 }
 
 static uint64_t
@@ -478,7 +458,7 @@ schedule(struct deliveries *d)
 		(void)sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
 		return;
 	}
-	while (d->n > 0 && d->heap[0]->due_mono_usec <= now && d->n_under_way < DELIVER_RUNNING_MAX) {
+	while (heap_first(&d->waiting) <= now && d->n_under_way < DELIVER_RUNNING_MAX) {
 		struct delivery *v = take_first(d);
 
 		if (host_is_busy(d, v)) {
@@ -492,9 +472,9 @@ schedule(struct deliveries *d)
 		v->task.done = looked;
 		offload_run(d->helper->slow, &v->task);
 	}
-	if (d->n == 0 || d->n_under_way == DELIVER_RUNNING_MAX)
+	if (d->waiting.n == 0 || d->n_under_way == DELIVER_RUNNING_MAX)
 		return;
-	next = d->heap[0]->due_mono_usec > now ? d->heap[0]->due_mono_usec - now : 0;
+	next = heap_first(&d->waiting) > now ? heap_first(&d->waiting) - now : 0;
 	(void)sd_event_source_set_time_relative(d->timer, next);
 	(void)sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
 }
@@ -594,6 +574,7 @@ deliveries_new(struct helper *h, struct deliveries **ret)
 	if (!d)
 		return -ENOMEM;
 	d->helper = h;
+	d->waiting.size = sizeof(struct due);
 	*ret = d;
 	r = sd_event_add_time_relative(h->event, &d->timer, CLOCK_MONOTONIC, 0, 1, on_timer, d);
 	return r < 0 ? r : spool_each_pending(h->spool, learn, h);
@@ -611,9 +592,9 @@ deliveries_free(struct deliveries *d)
 			(void)kill(v->pid, SIGKILL);
 		free_delivery(v);
 	}
-	for (size_t i = 0; i < d->n; i++)
-		free_delivery(d->heap[i]);
-	free(d->heap);
+	while (d->waiting.n > 0)
+		free_delivery(take_first(d));
+	heap_done(&d->waiting);
 	free(d);
 	return NULL;
 }

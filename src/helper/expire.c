@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "basic/clock.h"
+#include "basic/heap.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
 #include "helper/expire.h"
@@ -29,7 +30,7 @@ enum {
 /* Times that stand for an administrator's wish; no job ended then. */
 enum { FORCED_JOB = 1, FORCED_FILES = 2 };
 
-/* A finished job and when to look at it; a heap by that time. 24 bytes each: 100 000 jobs are 2.4 MB. */
+/* A finished job and when to look at it. 24 bytes each: 100 000 jobs are 2.4 MB. */
 struct due {
 	uint64_t at_usec;	/* wall time */
 	struct id_packed id;
@@ -37,8 +38,7 @@ struct due {
 
 struct expiry {
 	struct helper *helper;
-	struct due *heap;
-	size_t n, room;
+	struct heap heap;	/* of struct due */
 	sd_event_source *timer;
 	bool passing;	/* a pass is under way */
 	struct task sweep;	/* one at a time, and it may never be done: the helper ends meanwhile */
@@ -49,49 +49,6 @@ struct expiry {
 	bool has_last;
 	struct expiry_mark last;	/* the last pass; each pass records its own on disk */
 };
-
-/* ---- the heap ---- */
-
-static void
-heap_push(struct expiry *e, struct due due)
-{
-	size_t i = e->n;
-
-	if (e->n == e->room) {
-		size_t room = e->room ? e->room + e->room / 2 : 256;
-		struct due *grown = reallocarray(e->heap, room, sizeof *grown);
-
-		if (!grown)	/* kept until the next start learns of it again */
-			return;
-		e->heap = grown;
-		e->room = room;
-	}
-	e->n++;
-	for (; i > 0 && e->heap[(i - 1) / 2].at_usec > due.at_usec; i = (i - 1) / 2)
-		e->heap[i] = e->heap[(i - 1) / 2];
-	e->heap[i] = due;
-}
-
-static struct due
-heap_pop(struct expiry *e)
-{
-	struct due top = e->heap[0], last = e->heap[--e->n];
-	size_t i = 0;
-
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child + 1 < e->n && e->heap[child + 1].at_usec < e->heap[child].at_usec)
-			child++;
-		if (child >= e->n || e->heap[child].at_usec >= last.at_usec)
-			break;
-		e->heap[i] = e->heap[child];
-		i = child;
-	}
-	if (e->n > 0)
-		e->heap[i] = last;
-	return top;
-}
 
 /* ---- passes ---- */
 
@@ -183,7 +140,7 @@ judged(struct task *task)
 			struct due due = { .at_usec = c->at_usec };
 
 			id_pack(c->id, &due.id);
-			heap_push(e, due);
+			(void)heap_push(&e->heap, &due);	/* without memory it is kept until the next start */
 		}
 	}
 	free(p);
@@ -228,7 +185,7 @@ on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	(void)usec;
 	/* What an administrator has asked for needs no clock. */
 	if (e->passing || e->helper->leaving || e->helper->stopped ||
-	    (!clock_trusted(e) && (e->n == 0 || e->heap[0].at_usec > FORCED_FILES))) {
+	    (!clock_trusted(e) && heap_first(&e->heap) > FORCED_FILES)) {
 		arm(e);
 		return 0;
 	}
@@ -243,9 +200,10 @@ on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	p->spool = e->helper->spool;
 	p->now_usec = e->held ? FORCED_FILES : e->last.wall_usec;
 	p->mark = e->last;
-	while (p->n < BATCH && e->n > 0 && e->heap[0].at_usec <= p->now_usec) {
-		struct due due = heap_pop(e);
+	while (p->n < BATCH && heap_first(&e->heap) <= p->now_usec) {
+		struct due due;
 
+		heap_pop(&e->heap, &due);
 		p->candidates[p->n].at_usec = due.at_usec;
 		id_unpack(&due.id, p->candidates[p->n++].id);
 	}
@@ -262,8 +220,8 @@ arm(struct expiry *e)
 	uint64_t now = clock_wall(), wait = IDLE_MSEC * USEC_PER_MSEC, mono = 0, next = UINT64_MAX;
 	int enabled = SD_EVENT_OFF;
 
-	if (e->n > 0 && e->heap[0].at_usec < now + wait)
-		wait = e->heap[0].at_usec > now ? e->heap[0].at_usec - now : 0;
+	if (heap_first(&e->heap) < now + wait)
+		wait = heap_first(&e->heap) > now ? heap_first(&e->heap) - now : 0;
 	if (wait < PASS_MSEC * USEC_PER_MSEC)
 		wait = PASS_MSEC * USEC_PER_MSEC;
 	(void)sd_event_source_get_enabled(e->timer, &enabled);
@@ -329,8 +287,8 @@ expire_add(struct helper *h, const char *id, uint64_t accepted_usec)
 		return;
 	/* How long it is really kept is in its record, which is read when it can be over at the earliest. */
 	id_pack(id, &due.id);
-	heap_push(e, due);
-	if (e->n == 1 || e->heap[0].at_usec == due.at_usec)
+	(void)heap_push(&e->heap, &due);	/* without memory it is kept until the next start */
+	if (heap_first(&e->heap) == due.at_usec)
 		arm(e);
 }
 
@@ -340,7 +298,7 @@ expire_force(struct helper *h, const char *id, bool files)
 	struct due due = { .at_usec = files ? FORCED_FILES : FORCED_JOB };
 
 	id_pack(id, &due.id);
-	heap_push(h->expiry, due);
+	(void)heap_push(&h->expiry->heap, &due);
 	arm(h->expiry);
 }
 
@@ -350,7 +308,7 @@ push_in(struct helper *h, const char *id, uint64_t seconds)
 	struct due due = { .at_usec = clock_wall() + seconds * USEC_PER_SEC };
 
 	id_pack(id, &due.id);
-	heap_push(h->expiry, due);
+	(void)heap_push(&h->expiry->heap, &due);
 	arm(h->expiry);
 }
 
@@ -399,6 +357,7 @@ expiry_new(struct helper *h, struct expiry **ret)
 	if (!e)
 		return -ENOMEM;
 	e->helper = h;
+	e->heap.size = sizeof(struct due);
 	r = sd_event_add_time_relative(h->event, &e->timer, CLOCK_MONOTONIC, PASS_MSEC * USEC_PER_MSEC, 1, on_timer, e);
 	if (r < 0) {
 		free(e);
@@ -424,7 +383,7 @@ expiry_free(struct expiry *e)
 	if (!e)
 		return NULL;
 	(void)sd_event_source_disable_unref(e->timer);
-	free(e->heap);
+	heap_done(&e->heap);
 	free(e);
 	return NULL;
 }
@@ -449,5 +408,5 @@ expire_held(const struct helper *h)
 size_t
 expire_known(const struct helper *h)
 {
-	return h->expiry ? h->expiry->n : 0;
+	return h->expiry ? h->expiry->heap.n : 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "basic/heap.h"
 #include "basic/id.h"
 #include "basic/log.h"
 #include "helper/kill.h"
@@ -18,7 +19,7 @@ enum {
 	STALE_MIN = 1024,	/* from so many names of jobs that are gone on, all are learned anew */
 };
 
-/* A finished job with files; a heap by the time of its end. 32 bytes each. */
+/* A finished job with files. 32 bytes each. */
 struct known {
 	uint64_t ended_usec;
 	uint64_t bytes;
@@ -28,8 +29,7 @@ struct known {
 struct weights {
 	struct helper *helper;
 	uint64_t bytes;
-	struct known *heap;	/* only where there is a cap */
-	size_t n, room;
+	struct heap heap;	/* of struct known; only where there is a cap */
 	size_t stale;	/* of the heap: gone by other ways */
 	struct id_packed *unknown;
 	size_t n_unknown, unknown_room;
@@ -56,46 +56,6 @@ cap(const struct helper *h)
 	return config_number(h->config, "spool", "results_max");
 }
 
-/* ---- the heap ---- */
-
-static void
-heap_push(struct weights *w, struct known known)
-{
-	size_t i = w->n;
-
-	if (w->n == w->room) {
-		size_t room = w->room ? w->room + w->room / 2 : 256;
-		struct known *grown = reallocarray(w->heap, room, sizeof *grown);
-
-		if (!grown)	/* it stays until a start learns of it again */
-			return;
-		w->heap = grown;
-		w->room = room;
-	}
-	w->n++;
-	for (; i > 0 && w->heap[(i - 1) / 2].ended_usec > known.ended_usec; i = (i - 1) / 2)
-		w->heap[i] = w->heap[(i - 1) / 2];
-	w->heap[i] = known;
-}
-
-static struct known
-heap_pop(struct weights *w)
-{
-	struct known top = w->heap[0], last = w->heap[--w->n];
-	size_t i = 0;
-
-	for (size_t child; (child = 2 * i + 1) < w->n; i = child) {
-		if (child + 1 < w->n && w->heap[child + 1].ended_usec < w->heap[child].ended_usec)
-			child++;
-		if (w->heap[child].ended_usec >= last.ended_usec)
-			break;
-		w->heap[i] = w->heap[child];
-	}
-	if (w->n > 0)
-		w->heap[i] = last;
-	return top;
-}
-
 /* ---- too much ---- */
 
 static void
@@ -107,8 +67,8 @@ shed(struct weights *w)
 
 	if (most == 0 || w->shedding > 0 || w->helper->leaving || w->helper->stopped)
 		return;
-	while (n < SHED_MAX && w->n > 0 && w->bytes > most && w->bytes - most > going) {
-		gone[n] = heap_pop(w);
+	while (n < SHED_MAX && w->heap.n > 0 && w->bytes > most && w->bytes - most > going) {
+		heap_pop(&w->heap, &gone[n]);
 		going += gone[n++].bytes;
 	}
 	w->shedding = n;
@@ -140,7 +100,7 @@ count(struct weights *w, const char *id, uint64_t ended_usec, uint64_t bytes)
 	w->bytes += bytes;
 	id_pack(id, &known.id);
 	if (cap(w->helper) > 0)
-		heap_push(w, known);
+		(void)heap_push(&w->heap, &known);	/* without memory it stays until a start learns of it again */
 }
 
 static void weigh_next(struct weights *w);
@@ -229,7 +189,8 @@ learn(const char *owner, uint64_t accepted_usec, const char *id, void *ctx)
 static int
 learn_all(struct weights *w)
 {
-	w->n = w->stale = w->n_unknown = 0;
+	heap_empty(&w->heap);
+	w->stale = w->n_unknown = 0;
 	w->bytes = 0;
 	return index_each(w->helper->spool, learn, w);
 }
@@ -243,6 +204,7 @@ weights_new(struct helper *h, struct weights **ret)
 	if (!w)
 		return -ENOMEM;
 	w->helper = h;
+	w->heap.size = sizeof(struct known);
 	r = learn_all(w);
 	if (r < 0) {
 		(void)weights_free(w);
@@ -258,7 +220,7 @@ weights_free(struct weights *w)
 {
 	if (!w)
 		return NULL;
-	free(w->heap);
+	heap_done(&w->heap);
 	free(w->unknown);
 	free(w);
 	return NULL;
@@ -283,7 +245,7 @@ weights_reload(struct helper *h)
 
 	if (!w)
 		return;
-	if (cap(h) > 0 && w->n == 0 && w->bytes > 0)	/* there was no cap before */
+	if (cap(h) > 0 && w->heap.n == 0 && w->bytes > 0)	/* there was no cap before */
 		begin_anew(w);
 	else
 		shed(w);
@@ -326,7 +288,7 @@ weights_freed(struct helper *h, const char *id, uint64_t bytes)
 	if (!w || bytes == 0 || forget_unknown(w, id))
 		return;
 	w->bytes -= bytes < w->bytes ? bytes : w->bytes;
-	if (w->shedding == 0 && w->n > 0 && ++w->stale > STALE_MIN && w->stale > w->n / 2)
+	if (w->shedding == 0 && w->heap.n > 0 && ++w->stale > STALE_MIN && w->stale > w->heap.n / 2)
 		begin_anew(w);
 }
 

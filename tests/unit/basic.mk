@@ -8,6 +8,7 @@ BASIC_UNIT_TESTS = \
 	tests/unit/test_basic_escape \
 	tests/unit/test_basic_fd \
 	tests/unit/test_basic_hash \
+	tests/unit/test_basic_heap \
 	tests/unit/test_basic_id \
 	tests/unit/test_basic_json \
 	tests/unit/test_basic_log \
@@ -24,6 +25,7 @@ tests_unit_test_basic_durable_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_escape_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_fd_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_hash_LDADD = $(BASIC_TEST_LIBS)
+tests_unit_test_basic_heap_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_id_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_json_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_log_LDADD = $(BASIC_TEST_LIBS)
