@@ -13,7 +13,9 @@ from lib import jobs, machine
 SECONDS = 15
 SEEDS = [int(seed) for seed in os.environ.get("STORM_SEEDS", "1 2").split()]	# for who looks for more
 ENDLESS = "sleep 1000"
-TOOLS = {"once": jobs.shell(), "twice": jobs.shell(twice="yes"), "brief": jobs.shell(keep="2s")}
+TOOLS = {"once": jobs.shell(), "twice": jobs.shell(twice="yes"), "brief": jobs.shell(keep="2s"), "equal": jobs.shell(**{"cache-key": "yes"}),
+         "alone": jobs.shell(serial="yes"), "memory": jobs.shell(durable="no")}
+KEYS = {f"key{n}": script for n, script in enumerate(["true", "sleep 0.05", "exit 3", "echo x >out"] * 3)}
 
 
 class Rider(threading.Thread):
@@ -25,6 +27,7 @@ class Rider(threading.Thread):
         self.error = None
         self.accepted = {}	# id: (tool, script)
         self.forgotten, self.doubtful = set(), set()	# doubtful: asked to be forgotten, no answer
+        self.by_key = []	# (Idempotency-Key, id), as answered
         self.answers = 0
 
     def run(self):
@@ -42,7 +45,8 @@ class Rider(threading.Thread):
 
     def one(self, gate):
         """One request; False where the connection has ended."""
-        what = self.dice.choices(["submit", "kill", "forget", "watch", "may", "queue", "leave"], [8, 5, 3, 2, 1, 1, 0.3])[0]
+        what = self.dice.choices(["submit", "again", "kill", "forget", "prune", "amend", "watch", "may", "queue", "leave"],
+                                 [8, 2, 5, 3, 1, 1, 2, 1, 1, 0.3])[0]
         job = self.dice.choice(list(self.accepted)) if self.accepted else "0" * 32
         if what == "leave":
             return False
@@ -52,8 +56,16 @@ class Rider(threading.Thread):
             data = b"x" * self.dice.choice([0, 100, 3000, 300000])
             inputs = {"big": data} if data else {}
             answer = gate.submit(tool, inputs, {"script": script})
-            if answer and answer["ok"]:
+            if answer and answer["ok"] and tool != "memory":
                 self.accepted[answer["id"]] = (tool, script)
+        elif what == "again":
+            key = self.dice.choice(list(KEYS))
+            answer = gate.submit("once", params={"script": KEYS[key]}, once=key)
+            if answer and answer["ok"]:
+                self.accepted[answer["id"]] = ("once", KEYS[key])
+                self.by_key.append((key, answer["id"]))
+        elif what in ("prune", "amend"):
+            answer = gate.ask({"op": what, "id": job, "note": {"n": self.answers}})
         elif what == "kill":
             answer = gate.kill(job)
         elif what == "forget":
@@ -121,12 +133,13 @@ def test_what_was_answered_holds(make_stack, seed):
     forgotten = set().union(*(rider.forgotten for rider in riders))
     doubtful = set().union(*(rider.doubtful for rider in riders))
     assert len(accepted) > 50 and sum(rider.answers for rider in riders) > 300
+    memory = stack.server.in_memory("transient")
     with stack.helper() as gate:
         def live():
             return [job for job in jobs.all_jobs(stack) if not stack.record(job, "result.json")]
 
         def ended():
-            for job in live():	# also those whose askers never heard of them, and what is being put in its place just now
+            for job in live() + os.listdir(os.path.join(memory, "active")):	# also those whose askers never heard of them, and what is being put in its place just now
                 gate.kill(job, "end")
             queue = gate.queue()
             return queue["queued"] + queue["running"] == 0
@@ -153,11 +166,31 @@ def test_what_was_answered_holds(make_stack, seed):
             assert tool != "twice", (job, result)
         elif result["verdict"] == "killed":
             assert result["by"] in ("end", "test"), (job, result)
+    assert sum(len(rider.by_key) for rider in riders) > 10
+    check_keys(riders, forgotten | doubtful)
+    check_alone(stack, [job for job, (tool, _) in accepted.items() if tool == "alone"])
     # A start-up finds nothing else.
     before = there
     stack.kill("helper")
     stack.start("helper")
-    lasting = {job for job in before if stack.record(job, "job.json").get("tool") in ("once", "twice")}
+    lasting = {job for job in before if stack.record(job, "job.json").get("tool") != "brief"}
     after = set(jobs.all_jobs(stack))
     assert not lasting - after and not after - before, (lasting - after, after - before)
     machine.wait_for(lambda: not jobs.names(stack, "incoming") and not jobs.names(stack, "trash"), 20, "nothing lies about")
+    assert os.listdir(os.path.join(memory, "incoming")) == [] and os.listdir(os.path.join(memory, "active")) == []
+    stack.end_of_memory()
+
+
+def check_keys(riders, may_be_gone):
+    """Of all that was submitted under one key there is one job, or those before it are gone."""
+    for key in KEYS:
+        ids = {job for rider in riders for k, job in rider.by_key if k == key}
+        assert len(ids - may_be_gone) <= 1, (key, ids)
+
+
+def check_alone(stack, ids):
+    """No two ran at the same time."""
+    runs = [stack.record(job, "result.json") for job in ids]
+    runs = sorted((r["started_usec"], r["ended_usec"]) for r in runs if r.get("started_usec"))
+    for (_, ended), (started, _) in zip(runs, runs[1:]):
+        assert ended <= started, runs
