@@ -138,12 +138,15 @@ def test_a_supervisor_that_dies_loses_it(stack, client):
     assert client.wait(job)["verdict"] == "lost"
 
 
-def test_who_waits_when_the_memory_goes_may_try_again(stack, client):
+def test_who_waits_when_the_memory_goes_may_try_again(make_stack):
+    stack = make_stack(conf={**v1.OPEN, "gate": {"workers": "1", "waits_owner_max": "1"}}, tools=TOOLS, slots=2)
+    client = v1.Client(stack)
     job = client.submit("sleeper")["id"]
     started(client, job)
     answers = []
     waiter = threading.Thread(target=lambda: answers.append(v1.Client(stack).get(f"/jobs/{job}/wait", params={"timeout": 60})))
     waiter.start()
+    machine.wait_for(lambda: client.get(f"/jobs/{job}/wait", params={"timeout": 1}).status_code == 429, 30, "somebody waits")
     supervisor = stack.pids("supervisor")[0]
     stack.kill("helper")
     os.kill(supervisor, signal.SIGKILL)
@@ -156,6 +159,7 @@ def test_who_waits_when_the_memory_goes_may_try_again(stack, client):
     v1.problem(answers[0], 503)
     assert answers[0].headers["Retry-After"] == "1"
     assert client.run("run")["verdict"] == "passed"
+    stack.end_of_memory()
 
 
 def test_caps_and_keys_hold_for_it(make_stack):
