@@ -83,8 +83,10 @@ def test_it_is_forgotten_soon_after_its_end(stack, client):
     assert client.get(f"/jobs/{lasting}").status_code == 200
 
 
-def test_nothing_is_flushed(stack, client):
+def test_nothing_is_flushed(make_stack):
     """No fsync, fdatasync or syncfs by helper, supervisor or anybody they start, but on files in memory."""
+    stack = make_stack(conf=v1.OPEN, tools=TOOLS, slots=2, environment={"ASAN_OPTIONS": "detect_leaks=0"})	# it traces, too
+    client = v1.Client(stack)
     client.run("run")
     helper = stack.pids("helper")[0]
     trace = os.path.join(stack.path, "trace")
@@ -107,6 +109,7 @@ def test_nothing_is_flushed(stack, client):
         lines = [line for line in file if "sync" in line and "/dev/shm/" not in line and "resumed" not in line]
     assert lines and all(stack.spool in line for line in lines), lines	# those of the durable one, which shows that they are seen
     assert sum("redo" in line for line in lines) <= 4, lines	# accepted and started
+    stack.end_of_memory()
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
