@@ -203,12 +203,13 @@ main(int argc, char **argv)
 		r = -EIO;
 	if (r < 0) {
 		(void)fprintf(stderr, "spoolgate-send: what is asked for cannot be read: %s\n", strerror(-r));
-		return EX_DATAERR;
+		r = EX_DATAERR;
+	} else {
+		(void)alarm((unsigned)c.seconds + CONNECT_SECONDS);	/* a resolver may take its time */
+		r = perform(&c);
+		curl_global_cleanup();
 	}
-	(void)alarm((unsigned)c.seconds + CONNECT_SECONDS);	/* a resolver may take its time */
-	r = perform(&c);
 	curl_slist_free_all(c.headers);
 	free(c.allowed);
-	curl_global_cleanup();
 	return r;
 }

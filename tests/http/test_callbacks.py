@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -290,3 +291,28 @@ def test_a_port_that_nobody_listens_on_is_tried_again(make, place):
     client = v1.Client(stack)
     final = settled(client, submit(client, f"https://127.0.0.1:{port}/"), "failed")
     assert final["attempts"] == 2 and "connect" in final["last"].lower()
+
+
+def test_a_name_is_resolved_once_and_the_address_pinned(place, programs):
+    """So nobody can answer with another address between the look at it and the call."""
+    with Receiver(place, "pinned") as receiver:
+        trace = os.path.join(place, "trace")
+        request = {"url": receiver.url(), "headers": ["webhook-id: x"], "body": "{}", "allow": "127.0.0.1", "ca_file": receiver.ca, "seconds": 10}
+        done = subprocess.run(["strace", "-f", "-qq", "-e", "trace=openat,connect", "-o", trace,
+                               os.path.join(programs, "libexec/spoolgate/spoolgate-send")], input=json.dumps(request), capture_output=True,
+                              text=True, timeout=60, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+        assert json.loads(done.stdout) == {"status": 204}, (done.stdout, done.stderr)
+        assert len(receiver.calls) == 1
+        with open(trace, encoding="utf-8") as file:
+            lines = file.readlines()
+        assert sum('"/etc/hosts"' in line for line in lines) == 1, lines
+        called = [line for line in lines if "connect(" in line and f"htons({receiver.port})" in line]
+        assert len(called) == 1 and "127.0.0.1" in called[0], called
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url":"http://x/","headers":[],"body":"","allow":"","seconds":1}',
+                                  '{"url":"https://x/","headers":[],"body":"","allow":"nonsense","seconds":1}',
+                                  '{"url":"https://x/","headers":7,"body":"","allow":"","seconds":1}'])
+def test_the_sender_refuses_what_is_no_request(programs, text):
+    done = subprocess.run([os.path.join(programs, "libexec/spoolgate/spoolgate-send")], input=text, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 65 and done.stdout == "" and "cannot be read" in done.stderr
