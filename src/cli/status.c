@@ -65,6 +65,22 @@ print_usage(json_object *job)
 }
 
 static void
+print_callback(json_object *job)
+{
+	scoped(strbuf_done) struct strbuf out = STRBUF_INIT(TEXT_MAX);
+	json_object *callback = NULL;
+	uint64_t attempts = 0;
+
+	if (json_get_object(job, "callback", &callback) < 0)
+		return;
+	(void)json_get_uint(callback, "attempts", &attempts);
+	strbuf_addf(&out, "%s after %" PRIu64 " attempts", job_string(callback, "state"), attempts);
+	if (job_string(callback, "last")[0])
+		strbuf_addf(&out, " (%s)", job_string(callback, "last"));
+	print_line("callback", strbuf_str(&out));
+}
+
+static void
 print_job(json_object *job)
 {
 	scoped(strbuf_done) struct strbuf state = STRBUF_INIT(TEXT_MAX), live = STRBUF_INIT(TEXT_MAX), log = STRBUF_INIT(64);
@@ -92,6 +108,8 @@ print_job(json_object *job)
 		show_bytes(&log, bytes);
 		print_line("log", strbuf_str(&log));
 	}
+	print_callback(job);
+	print_moment(job, "pruned");
 	print_moment(job, "expires");
 }
 

@@ -293,6 +293,15 @@ def test_status(command, fake):
     assert command.json("status", JOB)["verdict"] == "failed"
 
 
+def test_status_tells_of_callbacks_places_and_files_that_went(command, fake):
+    callback = {"url": "https://hooks.example.org/", "state": "failed", "attempts": 12, "last": "HTTP status 500\x1b[31m"}
+    fake.on("GET", f"/v1/jobs/{JOB}", finished(callback=callback, pruned="2026-11-26T16:50:00.000000Z"))
+    said = command.out("status", JOB)
+    assert "callback  failed after 12 attempts (HTTP status 500\\x1b[31m)\n" in said and "pruned    2026-11-26" in said
+    fake.on("GET", f"/v1/jobs/{JOB}", job(state="queued", started=None, position=7))
+    assert "state     queued, 7 in the queue\n" in command.out("status", JOB)
+
+
 def test_nothing_hostile_reaches_the_terminal_but_the_log(command, fake):
     evil = finished("killed", name=EVIL, note=EVIL, killed_by=EVIL, progress={EVIL: EVIL}, tool=EVIL, owner=EVIL)
     fake.on("GET", f"/v1/jobs/{JOB}(/wait.*)?", evil)
