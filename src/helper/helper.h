@@ -35,6 +35,7 @@ struct helper {
 	struct accounts accounts;
 	struct callbacks callbacks;
 	char boot[BOOT_ID_SIZE];
+	char *filter;	/* filter.h: of every jail */
 
 	struct spool *spool;
 	struct spool *transient;	/* the jobs of tools with durable = no, on a tmpfs; NULL: no tool wants it */

@@ -1,11 +1,12 @@
 sbin_PROGRAMS += spoolgated
-spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS)
+spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS)
 spoolgated_SOURCES = \
 	src/helper/condition.c src/helper/condition.h \
 	src/helper/cull.c src/helper/cull.h \
 	src/helper/deliver.c src/helper/deliver.h \
 	src/helper/end.c src/helper/end.h \
 	src/helper/expire.c src/helper/expire.h \
+	src/helper/filter.c src/helper/filter.h \
 	src/helper/fingerprint.c src/helper/fingerprint.h \
 	src/helper/helper.h \
 	src/helper/group.c src/helper/group.h \
@@ -26,4 +27,4 @@ spoolgated_SOURCES = \
 	src/helper/weight.c src/helper/weight.h \
 	src/helper/top.c src/helper/top.h \
 	src/helper/writer.c src/helper/writer.h
-spoolgated_LDADD = libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(BASIC_LIBS) $(SYSTEMD_LIBS)
+spoolgated_LDADD = libproto.a $(CONFIG_LIBS) $(SPOOL_LIBS) $(BASIC_LIBS) $(SYSTEMD_LIBS) $(SECCOMP_LIBS)

@@ -20,6 +20,7 @@
 #include "helper/deliver.h"
 #include "helper/end.h"
 #include "helper/expire.h"
+#include "helper/filter.h"
 #include "helper/fingerprint.h"
 #include "helper/group.h"
 #include "helper/helper.h"
@@ -463,6 +464,7 @@ free_helper(struct helper *h)
 	close_fd(&h->lock_fd);
 	close_fd(&h->secrets_fd);
 	free(h->program);
+	free(h->filter);
 }
 
 /* In our own place, with the lock and the sockets: requests wait in the sockets meanwhile. */
@@ -520,6 +522,11 @@ run(struct helper *h, char *argv[])
 		r = block_signals(h);
 	if (r < 0) {
 		log_error("start: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = filter_make(&h->filter);
+	if (r < 0) {
+		log_error("the filter of system calls: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
 	r = open_spool(h, handed[0]);

@@ -157,10 +157,11 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 	p->kill_grace_usec = job->kill_grace_usec;
 	p->groups = h->spool->groups;
 	p->live = tool->live ? strdup(tool->live) : NULL;
+	p->filter = strdup(h->filter);
 	p->bwrap = strdup(config_string(h->config, "helper", "bwrap"));
 	p->init = strdup(config_string(h->config, "helper", "init_program"));
 	p->inputs = calloc(job->n_inputs + 1, sizeof *p->inputs);
-	if (!p->bwrap || !p->init || !p->inputs || (tool->live && !p->live))
+	if (!p->bwrap || !p->init || !p->filter || !p->inputs || (tool->live && !p->live))
 		return -ENOMEM;
 	r = join_lists(job->argv, NULL, &p->argv);
 	if (r == 0)

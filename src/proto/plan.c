@@ -40,6 +40,7 @@ plan_free(struct plan *p)
 	free_list(p->inputs);
 	free_list(p->links);
 	free(p->live);
+	free(p->filter);
 	free(p->bwrap);
 	free(p->init);
 	free(p);
@@ -105,6 +106,8 @@ plan_format(const struct plan *p, char **ret_text, size_t *ret_len)
 		jsonw_bool(&w, "network", true);
 	if (p->live)
 		jsonw_string(&w, "live", p->live);
+	if (p->filter)
+		jsonw_string(&w, "filter", p->filter);
 	jsonw_bool(&w, "stdout_apart", p->stdout_apart);
 	jsonw_add(&w, "limits", limits);
 	jsonw_int(&w, "kill_grace_usec", (int64_t)p->kill_grace_usec);
@@ -205,6 +208,8 @@ plan_parse(const char *text, size_t len, struct plan **ret)
 		r = json_dup_string(obj, "init", &p->init);
 	if (r == 0 && json_object_object_get_ex(obj, "network", NULL))
 		r = json_get_bool(obj, "network", &p->network);
+	if (r == 0 && json_object_object_get_ex(obj, "filter", NULL))
+		r = json_dup_string(obj, "filter", &p->filter);
 	if (r == 0 && json_object_object_get_ex(obj, "live", NULL))
 		r = json_dup_string(obj, "live", &p->live);
 	if (r < 0)

@@ -57,6 +57,7 @@ struct plan {
 	struct limits limits;
 	uint64_t kill_grace_usec;
 	struct spool_groups groups;
+	char *filter;	/* a seccomp(2) program in hexadecimal digits, for the jail; NULL: none */
 	char *bwrap;	/* absolute paths of the programs */
 	char *init;
 };

@@ -122,6 +122,8 @@ bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret
 	option(s, "--die-with-parent");
 	option(s, "--as-pid-1");
 	option2(s, "--cap-drop", "ALL");
+	if (plan->filter)
+		option_number(s, "--seccomp", BWRAP_FILTER_FD);
 	option2(s, "--hostname", "spoolgate");
 	option(s, "--clearenv");
 	for (char **env = plan->env; env && *env; env++) {

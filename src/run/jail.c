@@ -21,12 +21,12 @@
 #include "run/descendants.h"
 #include "run/jail.h"
 
-enum { OPTIONS_MAX = 1024 * 1024, SOCKET_END_MSEC = 10 * 1000 };
+enum { OPTIONS_MAX = 1024 * 1024, FILTER_MAX = 32 * 1024, SOCKET_END_MSEC = 10 * 1000 };
 
 /* The ends that the jail gets. */
 struct jail_ends {
 	int control, log, stdout_fd, errors;
-	int options, passwd, group;
+	int options, passwd, group, filter;
 };
 
 static void
@@ -39,6 +39,7 @@ close_ends(struct jail_ends *e)
 	close_fd(&e->options);
 	close_fd(&e->passwd);
 	close_fd(&e->group);
+	close_fd(&e->filter);
 }
 
 static int
@@ -95,11 +96,27 @@ text_file(const char *name, struct strbuf *s)
 	return fd;
 }
 
+/* The bytes of a seccomp program, which bubblewrap reads from a file of its own: an offset is shared by all who share a description. */
+static int
+hex_decode(const char *hex, struct strbuf *ret)
+{
+	size_t len = strlen(hex);
+
+	if (len == 0 || len % 16 != 0 || strspn(hex, "0123456789abcdef") != len)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i += 2) {
+		char high = hex[i], low = hex[i + 1];
+
+		strbuf_addch(ret, (char)((high <= '9' ? high - '0' : high - 'a' + 10) << 4 | (low <= '9' ? low - '0' : low - 'a' + 10)));
+	}
+	return strbuf_err(ret);
+}
+
 static int
 make_files(const struct plan *plan, int work_fd, struct jail_ends *e)
 {
 	scoped(strbuf_done) struct strbuf options = STRBUF_INIT(OPTIONS_MAX);
-	scoped(strbuf_done) struct strbuf passwd = STRBUF_INIT(4096), group = STRBUF_INIT(4096);
+	scoped(strbuf_done) struct strbuf passwd = STRBUF_INIT(4096), group = STRBUF_INIT(4096), filter = STRBUF_INIT(FILTER_MAX);
 	char link[64], path[PATH_MAX];
 	ssize_t n = 0;
 	int r = 0;
@@ -118,6 +135,14 @@ make_files(const struct plan *plan, int work_fd, struct jail_ends *e)
 	e->options = text_file("options", &options);
 	e->passwd = text_file("passwd", &passwd);
 	e->group = text_file("group", &group);
+	if (plan->filter) {
+		r = hex_decode(plan->filter, &filter);
+		if (r < 0)
+			return r;
+		e->filter = text_file("filter", &filter);
+		if (e->filter < 0)
+			return e->filter;
+	}
 	if (e->options < 0)
 		return e->options;
 	return e->passwd < 0 ? e->passwd : e->group < 0 ? e->group : 0;
@@ -128,9 +153,9 @@ make_files(const struct plan *plan, int work_fd, struct jail_ends *e)
 static int
 place_ends(posix_spawn_file_actions_t *fa, const struct jail_ends *e)
 {
-	const int from[] = { e->errors, e->control, e->log, e->stdout_fd, e->options, e->passwd, e->group };
+	const int from[] = { e->errors, e->control, e->log, e->stdout_fd, e->options, e->passwd, e->group, e->filter };
 	static const int to[] = { 2, INIT_CONTROL_FD, INIT_LOG_FD, INIT_STDOUT_FD, BWRAP_ARGS_FD, BWRAP_PASSWD_FD,
-		BWRAP_GROUP_FD };
+		BWRAP_GROUP_FD, BWRAP_FILTER_FD };
 	int r = -posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0);
 
 	if (r == 0)
@@ -144,7 +169,7 @@ place_ends(posix_spawn_file_actions_t *fa, const struct jail_ends *e)
 static int
 lift_ends(struct jail_ends *e)
 {
-	int *all[] = { &e->errors, &e->control, &e->log, &e->stdout_fd, &e->options, &e->passwd, &e->group };
+	int *all[] = { &e->errors, &e->control, &e->log, &e->stdout_fd, &e->options, &e->passwd, &e->group, &e->filter };
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		int fd = 0;
@@ -239,7 +264,7 @@ say_setup(struct jail *j, const struct plan *plan)
 int
 jail_start(struct jail *j, const struct plan *plan, int work_fd)
 {
-	scoped(close_ends) struct jail_ends e = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF };
+	scoped(close_ends) struct jail_ends e = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF };
 	struct stat st = { 0 };
 	int r = 0;
 

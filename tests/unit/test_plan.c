@@ -54,6 +54,7 @@ whole_plan(void)
 	p->links = LIST("data /usr/share/x y", "b /b");
 	p->network = true;
 	p->live = copy_of("progress.json");
+	p->filter = copy_of("0011223344556677");
 	p->stdout_apart = true;
 	p->limits = (struct limits){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, INT64_MAX };
 	p->kill_grace_usec = 500000;
@@ -94,6 +95,9 @@ assert_plans_equal(const struct plan *a, const struct plan *b)
 	assert_true((a->live == NULL) == (b->live == NULL));
 	if (a->live)
 		assert_string_equal(a->live, b->live);
+	assert_true((a->filter == NULL) == (b->filter == NULL));
+	if (a->filter)
+		assert_string_equal(a->filter, b->filter);
 	assert_int_equal(a->stdout_apart, b->stdout_apart);
 	assert_memory_equal(&a->limits, &b->limits, sizeof a->limits);
 	assert_int_equal(a->kill_grace_usec, b->kill_grace_usec);
