@@ -87,7 +87,10 @@ class Stack:
             self.server.stop(part)
         for process in filter(None, map(procs.Process.of, self.pids("supervisor"))):
             process.stop((signal.SIGKILL, 10))
-        leaks.check(self)
+        try:
+            leaks.check(self)
+        finally:
+            shutil.rmtree(self.server.in_memory("transient"), ignore_errors=True)
 
     def end_of_memory(self):
         """What a reboot does to folders in memory; the parts are stopped before."""
