@@ -117,3 +117,32 @@ def test_uploads_beside_a_full_queue_cost_no_memory_and_leave_nothing(make_stack
     assert machine.peak_bytes(ours) < memory + (8 << 20)
     assert jobs.all_traces(stack) == before
     machine.wait_for(lambda: open_files(ours) == files, 20, "no file is left open")
+
+
+def test_an_administrator_drains_and_resumes(make_stack):
+    """Nothing is accepted meanwhile, in each API's shape; what is queued and runs goes on. A configuration with a fault stays out."""
+    stack = make_stack(conf=v1.OPEN, tools=TOOLS, slots=1)
+    client = v1.Client(stack)
+    blocker = begun(client)
+    waiting = client.submit("quick")
+    done = stack.command("drain")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    answer = client.request("POST", "/jobs", json={"tool": "quick"})
+    v1.problem(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    other = stack.session().post(stack.url("stableconfigs", "/task"), json={"monomers": [["a"]], "gen": 1}, timeout=30)
+    assert other.status_code == 503 and int(other.headers["Retry-After"]) > 0 and other.json()["status"] == "Exception"
+    kill(client, blocker)
+    assert client.wait(waiting["id"])["verdict"] == "passed"
+    assert stack.command("resume").returncode == 0
+    assert client.run("quick")["verdict"] == "passed"
+    stack.configure("helper", queue_max="many")
+    done = stack.command("reload")
+    assert done.returncode == 1 and '"many" is no number' in done.stderr
+    stack.configure("helper", queue_max="10")
+    assert stack.command("reload").returncode == 0
+    assert "queue_max     10\n" in stack.command("queue").stdout
+    for name in ("drain", "resume", "reload", "restart", "queue"):
+        assert stack.command(name, "superfluous").returncode == 2
+    stack.stop("helper")
+    assert stack.command("drain").returncode == 1
