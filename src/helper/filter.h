@@ -1,10 +1,10 @@
-/* filter.h - the system calls that no tool in a jail needs, refused by the kernel: a seccomp(2) program, made once by libseccomp and loaded
- * by bubblewrap. It is a second wall behind namespaces without capabilities: what it refuses reaches code of the kernel that has had the
- * worst of its faults.
+/* filter.h - the system calls that a tool may make, and no others: a seccomp(2) program, made once by libseccomp, loaded by bubblewrap (or
+ * by spoolgate-init where there is no jail). It is a second wall behind namespaces without capabilities: what it refuses is code of the
+ * kernel that has had the worst of its faults.
  *
- * EPERM: mounting and namespaces, keyrings, bpf, perf, userfaultfd, modules, kexec, clocks, handles to files, terminal injection; ENOSYS, so
- * that a library falls back: io_uring, clone3 (its flags cannot be looked at), memfd_secret; EAFNOSUPPORT: sockets of other families
- * than unix, IPv4 and IPv6. Programs of another architecture get ENOSYS for everything. */
+ * Allowed is what compilers, solvers and interpreters do. EPERM: mounting and namespaces, keyrings, bpf, perf, userfaultfd, modules, kexec,
+ * clocks, handles to files, terminal injection, and setsid. EAFNOSUPPORT: sockets of other families than unix, IPv4 and IPv6. sync and
+ * syncfs do nothing. ENOSYS: all else, and everything for programs of another architecture. */
 #ifndef SPOOLGATE_FILTER_H
 #define SPOOLGATE_FILTER_H
 

@@ -121,6 +121,8 @@ bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret
 	option(s, "--disable-userns");
 	option(s, "--die-with-parent");
 	option(s, "--as-pid-1");
+	/* Its only session: the filter refuses another. The kernel shares the CPUs out by session, so the supervisor keeps its share. */
+	option(s, "--new-session");
 	option2(s, "--cap-drop", "ALL");
 	if (plan->filter)
 		option_number(s, "--seccomp", BWRAP_FILTER_FD);

@@ -309,7 +309,7 @@ prepare(struct init *in)
 		say_failed("init", errno);
 		return -1;
 	}
-	(void)setsid();	/* EPERM: it has one already */
+	(void)setsid();	/* EPERM: it has one already, or the filter says so */
 	if (hear(&m) != INIT_SETUP)
 		return -1;
 	in->setup = m.u.setup;

@@ -14,12 +14,13 @@ libc = ctypes.CDLL(None, use_errno=True)
 N = dict(mount=165, umount2=166, pivot_root=155, unshare=272, setns=308, keyctl=250, add_key=248, request_key=249, bpf=321,
          perf_event_open=298, userfaultfd=323, io_uring_setup=425, io_uring_enter=426, clone3=435, memfd_secret=447, fsopen=430,
          open_tree=428, init_module=175, finit_module=313, kexec_load=246, reboot=169, settimeofday=164, clock_settime=227, swapon=167,
-         sethostname=170, syslog=103, name_to_handle_at=303, open_by_handle_at=304, fanotify_init=300, modify_ldt=154)
+         sethostname=170, syslog=103, name_to_handle_at=303, open_by_handle_at=304, fanotify_init=300, modify_ldt=154, setsid=112, chroot=161,
+         memfd_create=319, shmget=29, msgget=68, semget=64, pidfd_getfd=438, kcmp=312, personality=135, future=999)
 found = {}
 for name, number in N.items():
     ctypes.set_errno(0)
     buffer = ctypes.create_string_buffer(256)
-    r = libc.syscall(number, 0, buffer, 0, 0, 0, 0)
+    r = libc.syscall(number, 0x1234 if name == "personality" else 0, buffer, 0, 0, 0, 0)
     found[name] = errno.errorcode.get(ctypes.get_errno(), "") if r < 0 else "worked"
 for flag in (0x20000, 0x40000000, 0x10000000, 0x20000000):
     r = libc.syscall(56, flag | 17, 0, 0, 0, 0)
@@ -32,8 +33,13 @@ for name, family in (("netlink", 16), ("packet", 17), ("vsock", 40), ("alg", 38)
         found[name] = "worked"
     except OSError as e:
         found[name] = errno.errorcode[e.errno]
-r = libc.ioctl(0, 0x5412, ctypes.c_char_p(b"x"))
-found["TIOCSTI"] = errno.errorcode[ctypes.get_errno()] if r < 0 else "worked"
+for name, request in (("TIOCSTI", 0x5412), ("TIOCLINUX", 0x541c), ("TIOCSTI with more", 0x700005412)):
+    r = libc.syscall(16, 0, ctypes.c_ulong(request), ctypes.c_char_p(b"x"))
+    found[name] = errno.errorcode[ctypes.get_errno()] if r < 0 else "worked"
+# Each other request of the same byte meets the kernel, which has no terminal here.
+for request in set(range(0x5400, 0x5500)) - {0x5412, 0x541c, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460, 0x541b}:
+    assert libc.syscall(16, 0, ctypes.c_ulong(request), None) < 0 and ctypes.get_errno() == errno.ENOTTY, hex(request)
+assert libc.syncfs(0) == 0
 for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
     socket.socket(family, socket.SOCK_STREAM).close()
 print(json.dumps(found))
@@ -49,7 +55,7 @@ if __name__ == "__main__":
     segment = shared_memory.SharedMemory(create=True, size=4096); segment.buf[0] = 7; segment.close(); segment.unlink()
     assert subprocess.run(["/bin/sh", "-c", "echo $((6*7)) | cat"], capture_output=True, text=True).stdout == "42\n"
     with tempfile.TemporaryFile() as f: f.truncate(8192); mmap.mmap(f.fileno(), 8192).close()
-    os.sched_getaffinity(0); time.clock_gettime(time.CLOCK_MONOTONIC); os.getrandom(8); os.memfd_create("x")
+    os.sched_getaffinity(0); time.clock_gettime(time.CLOCK_MONOTONIC); os.getrandom(8)
     print("worked")
 '''
 
@@ -71,7 +77,8 @@ def run(client, script):
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="cannot: the probe has the numbers of x86-64")
 def test_what_no_tool_needs_is_refused(client):
     found = json.loads(run(client, PROBE))
-    fall_back = {"io_uring_setup", "io_uring_enter", "clone3", "memfd_secret"}
+    fall_back = {"io_uring_setup", "io_uring_enter", "clone3", "memfd_secret", "memfd_create", "shmget", "msgget", "semget", "pidfd_getfd", "kcmp",
+                 "personality", "future"}
     families = {"netlink", "packet", "vsock", "alg", "bluetooth", "x25", "ax25"}
     wanted = {name: "ENOSYS" if name in fall_back else "EAFNOSUPPORT" if name in families else "EPERM" for name in found}
     assert found == wanted
@@ -96,7 +103,7 @@ def test_every_process_of_the_jail_has_it(make_stack):
     machine.wait_for(lambda: v1.job(client.get(f"/jobs/{job}"))["log_bytes"], 30, "it runs")
     init = stack.record(job, "run.json")["init_pid"]
     space = os.readlink(f"/proc/{init}/ns/pid")
-    seen = 0
+    seen, sessions = 0, set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if os.readlink(f"/proc/{pid}/ns/pid") != space:
@@ -105,8 +112,11 @@ def test_every_process_of_the_jail_has_it(make_stack):
                 text = file.read()
         except OSError:
             continue
+        sessions.add(os.getsid(int(pid)))
         assert "Seccomp:\t2" in text and "NoNewPrivs:\t1" in text and "CapEff:\t0000000000000000" in text, text
         seen += 1
     assert seen >= 3	# init and two sleeps
+    # One session, so one share of the CPUs; the supervisor has its own.
+    assert len(sessions) == 1 and os.getsid(stack.record(job, "run.json")["pid"]) not in sessions
     client.request("POST", f"/jobs/{job}/kill")
     client.wait(job)
