@@ -1,5 +1,5 @@
-/* filter.h - the system calls that a tool may make, and no others: a seccomp(2) program, made once by libseccomp, loaded by bubblewrap (or
- * by spoolgate-init where there is no jail). It is a second wall behind namespaces without capabilities: what it refuses is code of the
+/* filter.h - the system calls that a tool may make, and no others: a seccomp(2) program, made once by libseccomp, loaded by
+ * spoolgate-init right before a tool's first instruction. It is a second wall behind namespaces without capabilities: what it refuses is code of the
  * kernel that has had the worst of its faults.
  *
  * Allowed is what compilers, solvers and interpreters do. EPERM: mounting and namespaces, keyrings, bpf, perf, userfaultfd, modules, kexec,

@@ -124,8 +124,6 @@ bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret
 	/* Its only session: the filter refuses another. The kernel shares the CPUs out by session, so the supervisor keeps its share. */
 	option(s, "--new-session");
 	option2(s, "--cap-drop", "ALL");
-	if (plan->filter)
-		option_number(s, "--seccomp", BWRAP_FILTER_FD);
 	option2(s, "--hostname", "spoolgate");
 	option(s, "--clearenv");
 	for (char **env = plan->env; env && *env; env++) {

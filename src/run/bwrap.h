@@ -7,7 +7,7 @@
 struct strbuf;
 
 #define BWRAP_INIT_PATH "/run/spoolgate-init"	/* of the init inside */
-enum { BWRAP_ARGS_FD = 6, BWRAP_PASSWD_FD = 7, BWRAP_GROUP_FD = 8, BWRAP_FILTER_FD = 9 };
+enum { BWRAP_ARGS_FD = 7, BWRAP_PASSWD_FD = 8, BWRAP_GROUP_FD = 9 };	/* after those of init_message.h */
 
 /* Appends all options, each ended by a NUL, as --args takes them; so that neither the environment nor anything else of the plan
  * stands on a command line. work_path is work/ as the host sees it. -EINVAL: a folder or a link's target is not

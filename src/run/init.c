@@ -1,12 +1,16 @@
 /* spoolgate-init - pid 1 of a jail: starts the tool at its supervisor's word, reaps, says how it ended, empties the jail.
  *
- * Static and small, for every job has one: no JSON, no libcrypto, nothing allocated. Its messages are in init_message.h. It is
+ * Static and small, for every job has one: no JSON, no libcrypto. It reads what the tree uses in /proc (tree.h), and binds the tool by
+ * Landlock and the filter of system calls, which do not bind itself. Its messages are in init_message.h. It is
  * not dumpable, so that the tool, which has its uid, reaches neither its memory nor its descriptors through /proc. With
  * --no-jail it is no pid 1 but a subreaper, so that whatever the tool leaves behind becomes its child. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,14 +21,22 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "run/descendants.h"
 #include "run/init_message.h"
+#include "run/landlock.h"
+#include "run/tree.h"
 
 enum { EXIT_USAGE = 64, EXIT_PROTOCOL = 76 };
+
+/* Between two looks at the tree. A look takes 20 us and as much again for each process, and is to cost a twentieth of one CPU at most;
+ * but until the next one the tree may fill memory as fast as each of the CPUs can. */
+enum { LOOK_USEC_MIN = 4000, LOOK_USEC_MAX = 100 * 1000, LOOK_SHARE = 20 };
+#define FILL_BYTES_PER_USEC 4096U
 
 struct init {
 	struct init_setup setup;
@@ -33,6 +45,11 @@ struct init {
 	int signal_fd;
 	pid_t tool;	/* 0: not started, or reaped */
 	pid_t group;	/* the tool's process group; 0 once nothing may be in it any more */
+	int ruleset_fd;	/* of Landlock; -EBADF: none */
+	struct sock_fprog filter;	/* len 0: none */
+	uint64_t cpus;
+	uint64_t next_look;	/* now_usec() */
+	uint64_t peak_memory_bytes;
 };
 
 extern char **environ;
@@ -141,6 +158,26 @@ struct exec_failure {
 	int err;
 };
 
+/* What binds the tool and all that it starts, for good. */
+static int
+bind_tool(const struct init *in, struct exec_failure volatile *ret)
+{
+	int r = 0;
+
+	if (in->ruleset_fd < 0 && in->filter.len == 0)
+		return 0;
+	ret->step = "no_new_privs";
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	ret->step = "landlock";
+	if (in->ruleset_fd >= 0 && (r = landlock_bind(in->ruleset_fd)) < 0)
+		return r;
+	ret->step = "filter";
+	if (in->filter.len > 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &in->filter) < 0)
+		return -errno;
+	return 0;
+}
+
 /* In the child, which shares our memory until it has executed the tool. */
 static _Noreturn void
 become_tool(const struct init *in, struct exec_failure volatile *ret)
@@ -156,7 +193,7 @@ become_tool(const struct init *in, struct exec_failure volatile *ret)
 	offer_to_oom_killer();
 	ret->step = "descriptors";
 	if (dup2(in->setup.stdout_apart ? INIT_STDOUT_FD : INIT_LOG_FD, 1) < 0 || dup2(INIT_LOG_FD, 2) < 0 ||
-	    close_range(3, ~0U, 0) < 0) {
+	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
 		ret->err = errno;
 		_exit(1);
 	}
@@ -169,6 +206,11 @@ become_tool(const struct init *in, struct exec_failure volatile *ret)
 	(void)umask(0027);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	r = bind_tool(in, ret);
+	if (r < 0) {
+		ret->err = -r;
+		_exit(1);
+	}
 	ret->step = "exec";
 	(void)execve(in->argv[0], in->argv, environ);
 	ret->err = errno;
@@ -237,6 +279,69 @@ wait_for_child(const struct init *in, int timeout_msec)
 		(void)!read(in->signal_fd, &si, sizeof si);
 }
 
+static uint64_t
+cpu_of(const struct rusage *ru)
+{
+	return (uint64_t)(ru->ru_utime.tv_sec + ru->ru_stime.tv_sec) * 1000000U +
+	    (uint64_t)(ru->ru_utime.tv_usec + ru->ru_stime.tv_usec);
+}
+
+/* How much of a limit of CPU time is left; UINT64_MAX: there is none. 0: it is used up. */
+static uint64_t
+left_of(uint64_t limit, uint64_t used)
+{
+	return limit == 0 ? UINT64_MAX : used < limit ? limit - used : 0;
+}
+
+/* Looks at the tree when it is time. False: it is over a limit, and the supervisor knows. */
+static bool
+look(struct init *in)
+{
+	const struct init_setup *s = &in->setup;
+	struct init_message m = { 0 };
+	struct tree_use use = { 0 };
+	struct rusage ru = { 0 };
+	uint64_t begun = now_usec(), wait = 0, memory = 0, cpu = 0;
+
+	if (begun < in->next_look)
+		return true;
+	tree_measure(in->jailed, s->memory_bytes, &use);
+	(void)getrusage(RUSAGE_CHILDREN, &ru);
+	if (use.memory_bytes > in->peak_memory_bytes)
+		in->peak_memory_bytes = use.memory_bytes;
+	memory = left_of(s->memory_bytes, use.memory_bytes > 0 ? use.memory_bytes - 1 : 0);	/* up to the limit it may use */
+	cpu = left_of(s->cpu_usec, use.cpu_usec + cpu_of(&ru));
+	if (memory == 0)
+		m.u.over.what = INIT_OVER_MEMORY;
+	else if (cpu == 0)
+		m.u.over.what = INIT_OVER_CPU;
+	else if (s->processes > 0 && use.tasks > s->processes)	/* where RLIMIT_NPROC does not hold */
+		m.u.over.what = INIT_OVER_PROCESSES;
+	if (m.u.over.what != 0) {
+		say(&m, INIT_OVER);
+		return false;
+	}
+	wait = memory / (FILL_BYTES_PER_USEC * in->cpus);
+	if (wait > cpu / in->cpus)
+		wait = cpu / in->cpus;
+	if (wait > LOOK_USEC_MAX)
+		wait = LOOK_USEC_MAX;
+	if (wait < LOOK_USEC_MIN)
+		wait = LOOK_USEC_MIN;
+	if (wait < (now_usec() - begun) * LOOK_SHARE)
+		wait = (now_usec() - begun) * LOOK_SHARE;
+	in->next_look = now_usec() + wait;
+	return true;
+}
+
+static int
+until_look(const struct init *in)
+{
+	uint64_t now = now_usec();
+
+	return now >= in->next_look ? 0 : (int)((in->next_look - now + 999) / 1000);
+}
+
 /* Ends everything but ourselves and reaps it, so that its usage counts. */
 static void
 empty(struct init *in)
@@ -255,15 +360,15 @@ empty(struct init *in)
 			break;
 		wait_for_child(in, in->jailed ? -1 : 10);
 	}
-	if (getrusage(RUSAGE_CHILDREN, &ru) == 0) {
-		m.u.emptied.cpu_usec = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000U +
-		    (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
-		m.u.emptied.max_rss_bytes = (uint64_t)ru.ru_maxrss * 1024U;
-	}
+	(void)getrusage(RUSAGE_CHILDREN, &ru);
+	m.u.emptied.cpu_usec = cpu_of(&ru);
+	m.u.emptied.peak_memory_bytes = (uint64_t)ru.ru_maxrss * 1024U;
+	if (m.u.emptied.peak_memory_bytes < in->peak_memory_bytes)
+		m.u.emptied.peak_memory_bytes = in->peak_memory_bytes;
 	say(&m, INIT_EMPTIED);
 }
 
-/* Until the supervisor says EMPTY or is gone. */
+/* Until the supervisor says EMPTY or is gone, or the tree is over a limit. */
 static void
 serve(struct init *in)
 {
@@ -274,8 +379,10 @@ serve(struct init *in)
 		};
 		struct init_message m = { 0 };
 
-		if (poll(p, 2, -1) < 0)
+		if (poll(p, 2, until_look(in)) < 0)
 			continue;
+		if (!look(in))
+			return;
 		if (p[0].revents) {
 			struct signalfd_siginfo si;
 
@@ -290,6 +397,34 @@ serve(struct init *in)
 		if (in->tool > 0)
 			(void)kill(-in->group, SIGTERM);
 	}
+}
+
+/* The filter and the ruleset, while bubblewrap's work is fresh and the supervisor has its own to do. -1: said why. */
+static int
+take_bonds(struct init *in)
+{
+	static struct sock_filter program[INIT_FILTER_MAX / sizeof(struct sock_filter)];
+	static const char *const read_only[] = { "/", NULL }, *const writable[] = { "/job", "/tmp", "/dev/shm", NULL };
+	ssize_t n = 0;
+
+	if (in->setup.filter) {
+		n = pread(INIT_FILTER_FD, program, sizeof program, 0);
+		if (n <= 0 || (size_t)n % sizeof *program != 0) {
+			say_failed("filter", n < 0 ? errno : EBADMSG);
+			return -1;
+		}
+		in->filter = (struct sock_fprog){ .len = (unsigned short)((size_t)n / sizeof *program), .filter = program };
+	}
+	if (in->setup.landlock) {
+		int fd = landlock_make(read_only, writable);
+
+		if (fd < 0 && fd != -ENOSYS && fd != -EOPNOTSUPP) {
+			say_failed("landlock", -fd);
+			return -1;
+		}
+		in->ruleset_fd = fd;
+	}
+	return 0;
 }
 
 static int
@@ -309,10 +444,15 @@ prepare(struct init *in)
 		say_failed("init", errno);
 		return -1;
 	}
-	(void)setsid();	/* EPERM: it has one already, or the filter says so */
+	(void)setsid();	/* EPERM: bubblewrap has made one */
 	if (hear(&m) != INIT_SETUP)
 		return -1;
 	in->setup = m.u.setup;
+	in->cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	if (in->cpus < 1 || in->cpus > 1024)
+		in->cpus = 1;
+	if (take_bonds(in) < 0)
+		return -1;
 	if (stat(".", &st) < 0) {
 		say_failed("working directory", errno);
 		return -1;
@@ -327,7 +467,7 @@ prepare(struct init *in)
 int
 main(int argc, char **argv)
 {
-	struct init in = { .jailed = true, .signal_fd = -EBADF };
+	struct init in = { .jailed = true, .signal_fd = -EBADF, .ruleset_fd = -EBADF };
 	struct init_message m = { 0 };
 
 	if (argc > 1 && strcmp(argv[1], INIT_PROGRAM_NO_JAIL) == 0) {

@@ -8,6 +8,7 @@
  *   START        ->                 the start is flushed
  *                <-     BEGAN       the tool's exec succeeded       (or FAILED, and init ends)
  *   TERM         ->                 SIGTERM to the tool's process group; any number of times
+ *                <-     OVER        the tree was over a limit; init kills it without being told
  *                <-     ENDED       the tool's first process ended
  *   EMPTY        ->                 SIGKILL to everything else; also instead of START
  *                <-     EMPTIED     nothing is left, and init ends
@@ -19,20 +20,22 @@
 #include <stdint.h>
 
 /* Where init finds its descriptors. */
-enum { INIT_CONTROL_FD = 3, INIT_LOG_FD = 4, INIT_STDOUT_FD = 5 };
+enum { INIT_CONTROL_FD = 3, INIT_LOG_FD = 4, INIT_STDOUT_FD = 5, INIT_FILTER_FD = 6 };
 
 #define INIT_PROGRAM_NO_JAIL "--no-jail"	/* first argument where init is no pid 1 */
 
-enum { INIT_VERSION = 1 };
+enum { INIT_VERSION = 2, INIT_FILTER_MAX = 32 * 1024 };
 
 enum init_type {
-	INIT_SETUP = 1, INIT_READY, INIT_START, INIT_BEGAN, INIT_FAILED, INIT_TERM, INIT_ENDED, INIT_EMPTY, INIT_EMPTIED
+	INIT_SETUP = 1, INIT_READY, INIT_START, INIT_BEGAN, INIT_FAILED, INIT_TERM, INIT_ENDED, INIT_EMPTY, INIT_EMPTIED,
+	INIT_OVER
 };
 
-/* Of everything that init has reaped so far. */
+enum init_over { INIT_OVER_MEMORY = 1, INIT_OVER_CPU, INIT_OVER_PROCESSES };
+
 struct init_usage {
-	uint64_t cpu_usec;
-	uint64_t max_rss_bytes;	/* of the largest single process */
+	uint64_t cpu_usec;	/* of everything that init has reaped */
+	uint64_t peak_memory_bytes;	/* of the tree at any look, or of the largest single process */
 };
 
 /* Zero: no limit. Times in microseconds, sizes in bytes. */
@@ -42,7 +45,10 @@ struct init_setup {
 	uint64_t file_bytes;
 	uint64_t open_files;
 	uint64_t processes;
+	uint64_t memory_bytes;	/* of the tree, as init sees it; 0 too where a cgroup counts it */
 	uint64_t stdout_apart;	/* 0 or 1: whether INIT_STDOUT_FD is there */
+	uint64_t filter;	/* 0 or 1: whether a seccomp(2) program is to be read from INIT_FILTER_FD */
+	uint64_t landlock;	/* 0 or 1: whether the tool is bound by Landlock, where the kernel has it */
 };
 
 struct init_message {
@@ -64,6 +70,9 @@ struct init_message {
 			uint64_t at_usec;
 			int32_t status;	/* as from waitpid(2) */
 		} ended;
+		struct {
+			uint32_t what;	/* enum init_over */
+		} over;
 		struct init_usage emptied;
 	} u;
 };

@@ -21,7 +21,7 @@
 #include "run/descendants.h"
 #include "run/jail.h"
 
-enum { OPTIONS_MAX = 1024 * 1024, FILTER_MAX = 32 * 1024, SOCKET_END_MSEC = 10 * 1000 };
+enum { OPTIONS_MAX = 1024 * 1024, SOCKET_END_MSEC = 10 * 1000 };
 
 /* The ends that the jail gets. */
 struct jail_ends {
@@ -96,7 +96,7 @@ text_file(const char *name, struct strbuf *s)
 	return fd;
 }
 
-/* The bytes of a seccomp program, which bubblewrap reads from a file of its own: an offset is shared by all who share a description. */
+/* The bytes of a seccomp program. */
 static int
 hex_decode(const char *hex, struct strbuf *ret)
 {
@@ -116,7 +116,7 @@ static int
 make_files(const struct plan *plan, int work_fd, struct jail_ends *e)
 {
 	scoped(strbuf_done) struct strbuf options = STRBUF_INIT(OPTIONS_MAX);
-	scoped(strbuf_done) struct strbuf passwd = STRBUF_INIT(4096), group = STRBUF_INIT(4096), filter = STRBUF_INIT(FILTER_MAX);
+	scoped(strbuf_done) struct strbuf passwd = STRBUF_INIT(4096), group = STRBUF_INIT(4096);
 	char link[64], path[PATH_MAX];
 	ssize_t n = 0;
 	int r = 0;
@@ -135,17 +135,20 @@ make_files(const struct plan *plan, int work_fd, struct jail_ends *e)
 	e->options = text_file("options", &options);
 	e->passwd = text_file("passwd", &passwd);
 	e->group = text_file("group", &group);
-	if (plan->filter) {
-		r = hex_decode(plan->filter, &filter);
-		if (r < 0)
-			return r;
-		e->filter = text_file("filter", &filter);
-		if (e->filter < 0)
-			return e->filter;
-	}
 	if (e->options < 0)
 		return e->options;
 	return e->passwd < 0 ? e->passwd : e->group < 0 ? e->group : 0;
+}
+
+static int
+make_filter(const struct plan *plan, struct jail_ends *e)
+{
+	scoped(strbuf_done) struct strbuf filter = STRBUF_INIT(INIT_FILTER_MAX);
+	int r = plan->filter ? hex_decode(plan->filter, &filter) : 0;
+
+	if (r == 0 && plan->filter)
+		r = e->filter = text_file("filter", &filter);
+	return r < 0 ? r : 0;
 }
 
 /* Moves each end to its place in the child, all at once as far as the child can tell: an end that lies where another one goes is
@@ -155,7 +158,7 @@ place_ends(posix_spawn_file_actions_t *fa, const struct jail_ends *e)
 {
 	const int from[] = { e->errors, e->control, e->log, e->stdout_fd, e->options, e->passwd, e->group, e->filter };
 	static const int to[] = { 2, INIT_CONTROL_FD, INIT_LOG_FD, INIT_STDOUT_FD, BWRAP_ARGS_FD, BWRAP_PASSWD_FD,
-		BWRAP_GROUP_FD, BWRAP_FILTER_FD };
+		BWRAP_GROUP_FD, INIT_FILTER_FD };
 	int r = -posix_spawn_file_actions_addopen(fa, 0, "/dev/null", O_RDONLY, 0);
 
 	if (r == 0)
@@ -254,7 +257,10 @@ say_setup(struct jail *j, const struct plan *plan)
 			.file_bytes = plan->limits.file_bytes,
 			.open_files = plan->limits.open_files,
 			.processes = plan->limits.processes,
+			.memory_bytes = plan->limits.memory_bytes,
 			.stdout_apart = plan->stdout_apart,
+			.filter = plan->filter != NULL,
+			.landlock = plan->jail == JAIL_BWRAP,
 		},
 	};
 
@@ -274,6 +280,8 @@ jail_start(struct jail *j, const struct plan *plan, int work_fd)
 	j->work_dev = st.st_dev;
 	j->work_ino = st.st_ino;
 	r = make_channels(j, plan, &e);
+	if (r == 0)
+		r = make_filter(plan, &e);
 	if (r == 0 && j->kind == JAIL_BWRAP)
 		r = make_files(plan, work_fd, &e);
 	if (r == 0)

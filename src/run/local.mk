@@ -29,7 +29,8 @@ endif
 
 pkglibexec_PROGRAMS += spoolgate-init
 spoolgate_init_CFLAGS = $(BASE_CFLAGS) $(WARN_CFLAGS) $(INIT_CFLAGS)
-spoolgate_init_SOURCES = src/run/init.c src/run/descendants.c src/run/descendants.h src/run/init_message.h
+spoolgate_init_SOURCES = src/run/init.c src/run/descendants.c src/run/descendants.h src/run/init_message.h \
+	src/run/landlock.c src/run/landlock.h src/run/tree.c src/run/tree.h
 spoolgate_init_LDFLAGS = $(RUN_STATIC_LDFLAGS)
 spoolgate_init_LDADD =
 if SANITIZERS

@@ -115,7 +115,7 @@ make_result(const struct run *run, struct job_result *result)
 	}
 	result->ended_usec = wall_of(ended_at);
 	result->cpu_usec = run->usage.cpu_usec;
-	result->peak_memory_bytes = run->usage.max_rss_bytes;
+	result->peak_memory_bytes = run->usage.peak_memory_bytes;
 	result->log_bytes = run->log.written;
 	result->stdout_bytes = run->out.written;
 	/* The log is for people; a standard output of its own is the job's answer, and half of one must not look like all of it. */

@@ -29,6 +29,22 @@ judge_stop(const struct run_facts *f, struct job_result *result)
 		result->verdict = VERDICT_OUTPUT_LIMIT;
 		say(result, "more on standard output than allowed");
 		return;
+	case STOP_MEMORY:
+		result->verdict = VERDICT_OUT_OF_MEMORY;
+		say(result, "memory limit");
+		return;
+	case STOP_CPU:
+		result->verdict = VERDICT_TIMEOUT;
+		say(result, "CPU time limit");
+		return;
+	case STOP_PROCESSES:
+		result->verdict = VERDICT_SIGNALLED;
+		say(result, "more processes than allowed");
+		return;
+	case STOP_OUTPUT:
+		result->verdict = VERDICT_OUTPUT_LIMIT;
+		say(result, "more in its folder than allowed");
+		return;
 	case STOP_NONE:
 		break;
 	}
@@ -68,6 +84,9 @@ verdict_judge(const struct run_facts *f, struct job_result *result)
 		say(result, f->refusal && f->refusal[0] ? f->refusal : "the jail could not be set up");
 	} else if (f->stop != STOP_NONE) {
 		judge_stop(f, result);
+	} else if (f->oom_killed) {
+		result->verdict = VERDICT_OUT_OF_MEMORY;
+		say(result, "memory limit");
 	} else if (!f->has_status) {
 		result->verdict = VERDICT_LOST;
 		say(result, "the jail ended without telling how its tool did");

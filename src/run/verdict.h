@@ -6,7 +6,11 @@
  *   whatever ended the tool first from outside:
  *     a kill, also where the tool exits by itself in its grace    killed
  *     the wall limit, also then                                   timeout
- *     more on stdout than allowed                                 output_limit
+ *     the tree is over its memory limit                           out_of_memory
+ *     over its CPU time                                           timeout
+ *     over its number of processes (where the kernel cannot hold it)  signalled
+ *     more on stdout than allowed, or in work/ while it runs      output_limit
+ *   the kernel killed a process of the tree for its memory limit  out_of_memory
  *   init or jail vanished with the tool's status                  lost
  *   the tree used more CPU time than allowed, or SIGXCPU          timeout
  *   SIGXFSZ                                                       output_limit
@@ -26,7 +30,7 @@
 #include "spool/record.h"
 
 /* What made the supervisor end the tool; the first one counts. */
-enum stop { STOP_NONE, STOP_KILL, STOP_WALL, STOP_STDOUT };
+enum stop { STOP_NONE, STOP_KILL, STOP_WALL, STOP_STDOUT, STOP_MEMORY, STOP_CPU, STOP_PROCESSES, STOP_OUTPUT };
 
 struct run_facts {
 	bool began;
@@ -35,6 +39,7 @@ struct run_facts {
 	enum stop stop;
 	uint64_t cpu_limit_usec;	/* 0: none */
 	uint64_t cpu_usec;	/* of the tree */
+	bool oom_killed;	/* by its cgroup's limit */
 	const char *by;	/* STOP_KILL */
 	const char *refusal;	/* why it did not begin; may be "" */
 };

@@ -52,7 +52,7 @@ watch_refuse(struct run *run, const char *what, int err)
 static bool
 has_grace(const struct run *run)
 {
-	return run->plan->kill_grace_usec > 0 && run->stop != STOP_STDOUT;
+	return run->plan->kill_grace_usec > 0 && (run->stop == STOP_KILL || run->stop == STOP_WALL);
 }
 
 /* SIGTERM to the tool, and its grace. */
@@ -167,10 +167,18 @@ on_began(struct run *run, const struct init_message *m)
 		run->wall_deadline = run->began_at + run->plan->limits.wall_usec;
 }
 
+static bool
+over_stop(uint32_t what, enum stop *ret)
+{
+	*ret = what == INIT_OVER_MEMORY ? STOP_MEMORY : what == INIT_OVER_CPU ? STOP_CPU : STOP_PROCESSES;
+	return what >= INIT_OVER_MEMORY && what <= INIT_OVER_PROCESSES;
+}
+
 /* 0, or -EBADMSG: out of order. */
 static int
 on_message(struct run *run, const struct init_message *m)
 {
+	enum stop stop = STOP_NONE;
 	char what[96];
 
 	switch (m->type) {
@@ -198,6 +206,14 @@ on_message(struct run *run, const struct init_message *m)
 		run->ended = true;
 		run->ended_at = m->u.ended.at_usec;
 		run->status = m->u.ended.status;
+		empty_now(run);
+		return 0;
+	case INIT_OVER:
+		if (!run->began || !over_stop(m->u.over.what, &stop))
+			return -EBADMSG;
+		/* Init kills already. */
+		if (run->stop == STOP_NONE && !run->ended)
+			run->stop = stop;
 		empty_now(run);
 		return 0;
 	case INIT_EMPTIED:

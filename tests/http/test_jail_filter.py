@@ -96,7 +96,7 @@ def test_a_compiler_goes_on(client):
     assert run(client, script) == "built\n"
 
 
-def test_every_process_of_the_jail_has_it(make_stack):
+def test_every_process_of_a_tool_has_it(make_stack):
     stack = make_stack(conf=v1.OPEN, tools={"sleeper": v1.shell("echo up; sleep 1000 & exec sleep 1000")}, slots=1)
     client = v1.Client(stack)
     job = client.submit("sleeper")["id"]
@@ -113,7 +113,7 @@ def test_every_process_of_the_jail_has_it(make_stack):
         except OSError:
             continue
         sessions.add(os.getsid(int(pid)))
-        assert "Seccomp:\t2" in text and "NoNewPrivs:\t1" in text and "CapEff:\t0000000000000000" in text, text
+        assert ("Seccomp:\t2" in text or int(pid) == init) and "NoNewPrivs:\t1" in text and "CapEff:\t0000000000000000" in text, text
         seen += 1
     assert seen >= 3	# init and two sleeps
     # One session, so one share of the CPUs; the supervisor has its own.

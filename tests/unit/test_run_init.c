@@ -116,7 +116,7 @@ test_one_tool_from_setup_to_emptied(void **state)
 	assert_true(m.u.ended.at_usec >= began.u.began.at_usec);
 	say(&c, INIT_EMPTY);
 	m = hear(&c, INIT_EMPTIED);
-	assert_true(m.u.emptied.cpu_usec > 0 && m.u.emptied.max_rss_bytes > 0);
+	assert_true(m.u.emptied.cpu_usec > 0 && m.u.emptied.peak_memory_bytes > 0);
 	end(&c);
 }
 
