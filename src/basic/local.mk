@@ -3,6 +3,7 @@ noinst_LIBRARIES += libbasic.a
 libbasic_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CRYPTO_CFLAGS)
 libbasic_a_SOURCES = \
 	src/basic/address.c src/basic/address.h \
+	src/basic/cgroup.c src/basic/cgroup.h \
 	src/basic/clock.c src/basic/clock.h \
 	src/basic/durable.c src/basic/durable.h \
 	src/basic/escape.c src/basic/escape.h \

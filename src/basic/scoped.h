@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,6 +32,14 @@ static inline void
 free_ptr(void *pp)
 {
 	free(*(void **)pp);
+}
+
+/* scoped(close_stream) FILE *file = NULL; for reading */
+static inline void
+close_stream(FILE **file)
+{
+	if (*file)
+		(void)fclose(*file);
 }
 
 /* scoped(close_dir) DIR *dir = NULL; */

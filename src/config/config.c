@@ -24,7 +24,7 @@ static const struct key {
 	enum key_type type;
 	uint64_t min, max;
 	const char *value;	/* the default as the file would have it; NULL: unset */
-	const char *choices;	/* KEY_CHOICE: "one|other" */
+	const char *choices;	/* KEY_CHOICE: "one|other"; of a KEY_PATH what it may be instead */
 } keys[] = {
 	{ "spool", "path", KEY_PATH, 0, 0, LOCALSTATEDIR "/lib/spoolgate/spool", NULL },
 	{ "spool", "read_group", KEY_STRING, 0, 0, NULL, NULL },
@@ -49,6 +49,7 @@ static const struct key {
 	{ "helper", "init_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-init", NULL },
 	{ "helper", "pack_program", KEY_PATH, 0, 0, PKGLIBEXECDIR "/spoolgate-pack", NULL },
 	{ "helper", "packs_max", KEY_SIZE, 0, BYTES_MAX, "4G", NULL },
+	{ "helper", "cgroup", KEY_PATH, 0, 0, "auto", "auto|none" },
 	{ "helper", "bwrap", KEY_PATH, 0, 0, BWRAP_PATH, NULL },
 	{ "callbacks", "secret_file", KEY_PATH, 0, 0, NULL, NULL },
 	{ "callbacks", "allow", KEY_STRING, 0, 0, NULL, NULL },
@@ -184,7 +185,7 @@ value_set(struct value *v, const struct key *key, const char *text, struct fault
 			faults_add(f, file, line, "%s must be yes or no", key->name);
 		return;
 	case KEY_PATH:
-		if (text[0] != '/') {
+		if (text[0] != '/' && !(key->choices && is_choice(key->choices, text))) {
 			faults_add(f, file, line, "%s must be an absolute path", key->name);
 			return;
 		}

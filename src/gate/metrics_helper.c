@@ -17,6 +17,7 @@ static const struct {
 	{ "running", "spoolgate_jobs_running", "Slots in use." },
 	{ "slots", "spoolgate_slots", "Jobs that may run at once." },
 	{ "accepting", "spoolgate_accepting", "Whether submissions are accepted: 0 while draining or after a failed flush." },
+	{ "limits_approximate", "spoolgate_limits_approximate", "Whether no cgroup keeps the limits of memory and processes: 1 where the supervisor does." },
 	{ "results", "spoolgate_spool_results_bytes", "Bytes of the finished jobs in the spool." },
 	{ "disk_room", "spoolgate_spool_disk_free_bytes", "Room on the spool's file system for an unprivileged writer." },
 };

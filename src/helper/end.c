@@ -10,6 +10,7 @@
 #include "basic/log.h"
 #include "basic/proc.h"
 #include "basic/scoped.h"
+#include "helper/cgroup.h"
 #include "helper/end.h"
 #include "helper/expire.h"
 #include "helper/start.h"
@@ -170,8 +171,12 @@ static void
 look_at_unlocked(struct look *k)
 {
 	struct job_run run;
-	int r;
+	int r = cgroups_remove(k->live->helper, k->live->id);
 
+	if (r < 0) {
+		k->error = r;	/* FOUND_ERROR */
+		return;
+	}
 	/* The supervisor may have ended between our two looks. */
 	r = result_load(k->job_fd, &k->result);
 	if (r == 0)

@@ -36,6 +36,7 @@ struct helper {
 	struct callbacks callbacks;
 	char boot[BOOT_ID_SIZE];
 	char *filter;	/* filter.h: of every jail */
+	char *cgroup;	/* cgroup.h: beneath it each job has its own; NULL: none is delegated */
 
 	struct spool *spool;
 	struct spool *transient;	/* the jobs of tools with durable = no, on a tmpfs; NULL: no tool wants it */

@@ -20,6 +20,7 @@
 #include "helper/deliver.h"
 #include "helper/end.h"
 #include "helper/expire.h"
+#include "helper/cgroup.h"
 #include "helper/filter.h"
 #include "helper/fingerprint.h"
 #include "helper/group.h"
@@ -465,6 +466,7 @@ free_helper(struct helper *h)
 	close_fd(&h->secrets_fd);
 	free(h->program);
 	free(h->filter);
+	free(h->cgroup);
 }
 
 /* In our own place, with the lock and the sockets: requests wait in the sockets meanwhile. */
@@ -529,6 +531,7 @@ run(struct helper *h, char *argv[])
 		log_error("the filter of system calls: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
+	cgroups_open(h);
 	r = open_spool(h, handed[0]);
 	if (r < 0)
 		return r == -EWOULDBLOCK ? EXIT_LOCKED : r == -EPROTONOSUPPORT ? EXIT_FAULTS : EXIT_FAILURE;

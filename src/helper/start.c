@@ -158,10 +158,11 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 	p->groups = h->spool->groups;
 	p->live = tool->live ? strdup(tool->live) : NULL;
 	p->filter = strdup(h->filter);
+	p->cgroup = h->cgroup ? strdup(h->cgroup) : NULL;
 	p->bwrap = strdup(config_string(h->config, "helper", "bwrap"));
 	p->init = strdup(config_string(h->config, "helper", "init_program"));
 	p->inputs = calloc(job->n_inputs + 1, sizeof *p->inputs);
-	if (!p->bwrap || !p->init || !p->filter || !p->inputs || (tool->live && !p->live))
+	if (!p->bwrap || !p->init || !p->filter || !p->inputs || (tool->live && !p->live) || (h->cgroup && !p->cgroup))
 		return -ENOMEM;
 	r = join_lists(job->argv, NULL, &p->argv);
 	if (r == 0)

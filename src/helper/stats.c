@@ -226,6 +226,7 @@ add_now(struct jsonw *w, const struct helper *h)
 	add_number(w, "results", weights_bytes(h));
 	add_number(w, "rss", rss);
 	add_number(w, "disk_room", room);
+	add_number(w, "limits_approximate", h->cgroup == NULL);
 	add_number(w, "accepting", !h->draining && !h->stopped && !h->leaving);
 }
 

@@ -41,6 +41,7 @@ plan_free(struct plan *p)
 	free_list(p->links);
 	free(p->live);
 	free(p->filter);
+	free(p->cgroup);
 	free(p->bwrap);
 	free(p->init);
 	free(p);
@@ -108,6 +109,8 @@ plan_format(const struct plan *p, char **ret_text, size_t *ret_len)
 		jsonw_string(&w, "live", p->live);
 	if (p->filter)
 		jsonw_string(&w, "filter", p->filter);
+	if (p->cgroup)
+		jsonw_string(&w, "cgroup", p->cgroup);
 	jsonw_bool(&w, "stdout_apart", p->stdout_apart);
 	jsonw_add(&w, "limits", limits);
 	jsonw_int(&w, "kill_grace_usec", (int64_t)p->kill_grace_usec);
@@ -210,6 +213,8 @@ plan_parse(const char *text, size_t len, struct plan **ret)
 		r = json_get_bool(obj, "network", &p->network);
 	if (r == 0 && json_object_object_get_ex(obj, "filter", NULL))
 		r = json_dup_string(obj, "filter", &p->filter);
+	if (r == 0 && json_object_object_get_ex(obj, "cgroup", NULL))
+		r = json_dup_string(obj, "cgroup", &p->cgroup);
 	if (r == 0 && json_object_object_get_ex(obj, "live", NULL))
 		r = json_dup_string(obj, "live", &p->live);
 	if (r < 0)

@@ -58,6 +58,7 @@ struct plan {
 	uint64_t kill_grace_usec;
 	struct spool_groups groups;
 	char *filter;	/* a seccomp(2) program in hexadecimal digits, for the jail; NULL: none */
+	char *cgroup;	/* absolute path of the delegated one, beneath which the job gets its own; NULL: limits are approximate */
 	char *bwrap;	/* absolute paths of the programs */
 	char *init;
 };

@@ -246,7 +246,7 @@ spawn(struct jail *j, const struct plan *plan, int work_fd, const struct jail_en
 }
 
 static int
-say_setup(struct jail *j, const struct plan *plan)
+say_setup(struct jail *j, const struct plan *plan, bool watch_memory)
 {
 	struct init_message m = {
 		.version = INIT_VERSION,
@@ -257,7 +257,7 @@ say_setup(struct jail *j, const struct plan *plan)
 			.file_bytes = plan->limits.file_bytes,
 			.open_files = plan->limits.open_files,
 			.processes = plan->limits.processes,
-			.memory_bytes = plan->limits.memory_bytes,
+			.memory_bytes = watch_memory ? plan->limits.memory_bytes : 0,
 			.stdout_apart = plan->stdout_apart,
 			.filter = plan->filter != NULL,
 			.landlock = plan->jail == JAIL_BWRAP,
@@ -268,7 +268,7 @@ say_setup(struct jail *j, const struct plan *plan)
 }
 
 int
-jail_start(struct jail *j, const struct plan *plan, int work_fd)
+jail_start(struct jail *j, const struct plan *plan, int work_fd, bool watch_memory)
 {
 	scoped(close_ends) struct jail_ends e = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF };
 	struct stat st = { 0 };
@@ -287,7 +287,7 @@ jail_start(struct jail *j, const struct plan *plan, int work_fd)
 	if (r == 0)
 		r = lift_ends(&e);
 	if (r == 0)
-		r = say_setup(j, plan);	/* waits in the socket */
+		r = say_setup(j, plan, watch_memory);	/* waits in the socket */
 	if (r == 0)
 		r = spawn(j, plan, work_fd, &e);
 	return r;

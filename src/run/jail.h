@@ -36,9 +36,9 @@ struct jail {
 #define JAIL_INIT { .pidfd = -EBADF, .init_fd = -EBADF, .init_pidfd = -EBADF, .log_fd = -EBADF, .stdout_fd = -EBADF, \
 	.errors_fd = -EBADF }
 
-/* Starts it on work_fd. -EINVAL: a folder of the plan cannot be bound (relative, or /); else what pipe(2), posix_spawn(3)...
+/* Starts it on work_fd; watch_memory: no cgroup counts it, so init is to. -EINVAL: a folder of the plan cannot be bound (relative, or /); else what pipe(2), posix_spawn(3)...
  * say. What bubblewrap finds wrong shows later: its end before READY, and errors. */
-int jail_start(struct jail *j, const struct plan *plan, int work_fd);
+int jail_start(struct jail *j, const struct plan *plan, int work_fd, bool watch_memory);
 /* 1: a message; 0: none yet; -EPIPE: init is gone (everybody who had the socket is); -EBADMSG: not init's. READY is checked and
  * kept: -EXDEV where the jail's working directory is not work/. */
 int jail_hear(struct jail *j, struct init_message *ret);

@@ -20,6 +20,7 @@ static void
 run_done(struct run *run)
 {
 	jail_done(&run->jail);
+	cgroup_end(&run->cgroup);
 	run_log_done(&run->log);
 	run_log_done(&run->out);
 	close_fd(&run->work_fd);
@@ -75,7 +76,12 @@ set_up(struct run *run)
 		watch_refuse(run, "cannot make work/", run->work_fd);
 		return;
 	}
-	r = jail_start(&run->jail, run->plan, run->work_fd);
+	if (run->plan->cgroup) {
+		r = cgroup_make(&run->cgroup, run->plan);
+		if (r < 0)
+			log_warning("job %s: no cgroup, its limits are approximate: %s", run->plan->id, strerror(-r));
+	}
+	r = jail_start(&run->jail, run->plan, run->work_fd, run->cgroup.fd < 0);
 	if (r < 0) {
 		watch_refuse(run, "cannot start the jail", r);
 		return;
@@ -102,6 +108,7 @@ make_result(const struct run *run, struct job_result *result)
 		.stop = run->stop,
 		.cpu_limit_usec = plan->limits.cpu_usec,
 		.cpu_usec = run->usage.cpu_usec,
+		.oom_killed = run->oom_killed,
 		.by = run->by,
 		.refusal = run->refusal,
 	};
@@ -114,6 +121,7 @@ make_result(const struct run *run, struct job_result *result)
 		result->wall_usec = ended_at > run->began_at ? ended_at - run->began_at : 0;
 	}
 	result->ended_usec = wall_of(ended_at);
+	result->exact = run->cgroup.fd >= 0;
 	result->cpu_usec = run->usage.cpu_usec;
 	result->peak_memory_bytes = run->usage.peak_memory_bytes;
 	result->log_bytes = run->log.written;
@@ -151,9 +159,11 @@ supervise_run(const struct plan *plan)
 		.signal_fd = -EBADF,
 		.work_fd = -EBADF,
 		.jail = JAIL_INIT,
+		.cgroup = CGROUP_INIT,
 		.log = { .fd = -EBADF },
 		.out = { .fd = -EBADF },
 		.wall_deadline = USEC_INFINITY,
+		.cpu_deadline = USEC_INFINITY,
 		.grace_deadline = USEC_INFINITY,
 		.empty_deadline = USEC_INFINITY,
 	};

@@ -19,6 +19,7 @@
 enum {
 	DRAIN_MAX = 1024 * 1024,	/* of a pipe before signals and deadlines are looked at again */
 	EMPTY_USEC = 1000 * 1000,	/* for init to empty the jail itself, so that all usage counts; a loaded machine takes its time */
+	CPU_LOOK_USEC_MIN = 10 * 1000,	/* of the cgroup's CPU time */
 	EMPTY_NO_JAIL_USEC = 5 * 1000 * 1000,	/* which takes a round for each generation */
 };
 
@@ -30,7 +31,7 @@ empty_now(struct run *run)
 	if (run->emptying)
 		return;
 	run->emptying = true;
-	run->wall_deadline = run->grace_deadline = run->jail_deadline = USEC_INFINITY;
+	run->wall_deadline = run->cpu_deadline = run->grace_deadline = run->jail_deadline = USEC_INFINITY;
 	if (run->ready && jail_say(&run->jail, INIT_EMPTY) == 0)
 		run->empty_deadline = clock_mono() + (run->jail.kind == JAIL_NONE ? EMPTY_NO_JAIL_USEC : EMPTY_USEC);
 	else
@@ -122,6 +123,13 @@ start_if_due(struct run *run)
 	 * earlier must leave none. */
 	record.init_pid = run->jail.init_pid;
 	record.init_ticks = run->jail.init_ticks;
+	/* Before anything is started in it, and it waits: nothing can be outside. */
+	if (run->cgroup.fd >= 0 && (r = cgroup_enter(&run->cgroup, run->jail.init_pid)) < 0) {
+		watch_refuse(run, "cannot put the jail into its cgroup", r);
+		return;
+	}
+	if (run->cgroup.path)
+		(void)snprintf(record.cgroup, sizeof record.cgroup, "%s", run->cgroup.path);
 	r = boot_id(record.boot);
 	if (r == 0)
 		r = process_start_time(record.pid, &record.start_ticks);
@@ -165,6 +173,8 @@ on_began(struct run *run, const struct init_message *m)
 		begin_grace(run);
 	else if (run->plan->limits.wall_usec > 0)
 		run->wall_deadline = run->began_at + run->plan->limits.wall_usec;
+	if (run->cgroup.fd >= 0 && run->plan->limits.cpu_usec > 0)
+		run->cpu_deadline = run->began_at;
 }
 
 static bool
@@ -281,9 +291,37 @@ on_control(struct run *run)
 }
 
 static void
+on_memory_event(struct run *run)
+{
+	run->oom_killed = cgroup_out_of_memory(&run->cgroup);
+	if (run->oom_killed)
+		stop_tool(run, STOP_MEMORY);
+}
+
+/* All CPUs together use the rest up in no less than this time. */
+static void
+look_at_cpu_time(struct run *run, uint64_t now)
+{
+	uint64_t limit = run->plan->limits.cpu_usec, used = 0, peak = 0, wait = 0;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	cgroup_usage(&run->cgroup, &used, &peak);
+	if (used > limit) {
+		run->cpu_deadline = USEC_INFINITY;
+		stop_tool(run, STOP_CPU);
+		return;
+	}
+	wait = (limit - used) / (cpus > 0 ? (uint64_t)cpus : 1);
+	run->cpu_deadline = now + (wait > CPU_LOOK_USEC_MIN ? wait : CPU_LOOK_USEC_MIN);
+}
+
+static void
 on_deadlines(struct run *run)
 {
 	uint64_t now = clock_mono();
+
+	if (now >= run->cpu_deadline)
+		look_at_cpu_time(run, now);
 
 	if (now >= run->wall_deadline)
 		stop_tool(run, STOP_WALL);
@@ -300,6 +338,8 @@ next_timeout(const struct run *run)
 {
 	uint64_t next = run->wall_deadline, now = clock_mono(), msec = 0;
 
+	if (run->cpu_deadline < next)
+		next = run->cpu_deadline;
 	if (run->grace_deadline < next)
 		next = run->grace_deadline;
 	if (run->jail_deadline < next)
@@ -317,7 +357,7 @@ next_timeout(const struct run *run)
 static void
 watch_once(struct run *run)
 {
-	enum { LOG, OUT, ERRORS, INIT, SIGNAL, CONTROL, N };
+	enum { LOG, OUT, ERRORS, INIT, SIGNAL, CONTROL, MEMORY, N };
 	struct pollfd p[N] = {
 		[LOG] = { .fd = run->jail.log_fd, .events = POLLIN },
 		[OUT] = { .fd = run->jail.stdout_fd, .events = POLLIN },
@@ -325,6 +365,7 @@ watch_once(struct run *run)
 		[INIT] = { .fd = run->jail.init_fd, .events = POLLIN },
 		[SIGNAL] = { .fd = run->signal_fd, .events = POLLIN },
 		[CONTROL] = { .fd = run->go ? -1 : run->control_fd, .events = POLLIN },
+		[MEMORY] = { .fd = run->emptying ? -1 : run->cgroup.events_fd, .events = POLLPRI },
 	};
 
 	if (poll(p, N, next_timeout(run)) > 0) {
@@ -335,6 +376,8 @@ watch_once(struct run *run)
 			jail_read_errors(&run->jail);
 		if (p[CONTROL].revents)
 			on_control(run);
+		if (p[MEMORY].revents)
+			on_memory_event(run);
 		if (p[INIT].revents && !run->over)
 			on_init(run);
 		if (p[SIGNAL].revents)
@@ -354,6 +397,10 @@ watch(struct run *run)
 	/* Messages that came while the jail was ended: the tool's status may be among them. */
 	if (run->jail.init_fd >= 0)
 		on_init(run);
+	if (run->cgroup.fd >= 0) {
+		run->oom_killed = cgroup_out_of_memory(&run->cgroup);
+		cgroup_usage(&run->cgroup, &run->usage.cpu_usec, &run->usage.peak_memory_bytes);
+	}
 	drain_pipes(run, SIZE_MAX);
 	if (run->plan->stdout_apart && run->out.seen > run->plan->limits.stdout_bytes && run->stop == STOP_NONE)
 		run->stop = STOP_STDOUT;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "proto/plan.h"
+#include "run/cgroup.h"
 #include "run/jail.h"
 #include "run/log.h"
 #include "run/verdict.h"
@@ -21,6 +22,7 @@ struct run {
 	int signal_fd;	/* SIGTERM */
 	int work_fd;
 	struct jail jail;
+	struct cgroup cgroup;
 	struct run_log log, out;
 
 	bool prepared;	/* inputs are in place, files are open, room for the verdict */
@@ -33,6 +35,8 @@ struct run {
 	bool over;	/* init is gone, or about to be */
 	bool abandoned;	/* the helper went away before PLAN_GO: nothing has happened */
 
+	bool oom_killed;	/* the kernel did, by the cgroup's limit */
+
 	enum stop stop;
 	char by[BY_MAX];
 	char refusal[224];
@@ -42,6 +46,7 @@ struct run {
 
 	uint64_t jail_deadline;	/* for READY, then for BEGAN; clock_mono() or USEC_INFINITY, as the others */
 	uint64_t wall_deadline;
+	uint64_t cpu_deadline;	/* when the cgroup's CPU time is to be read */
 	uint64_t grace_deadline;
 	uint64_t empty_deadline;
 };

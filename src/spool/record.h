@@ -52,6 +52,7 @@ struct job_result {
 	enum verdict verdict;
 	int exit_code;	/* -1: did not exit by itself */
 	int signal;	/* 0: none */
+	bool exact;	/* a cgroup kept the limits of memory and processes; else they are approximate */
 	bool shared;	/* an equal job did the work; attempt is 0 */
 	char by[BY_MAX];	/* VERDICT_KILLED: who; else "" */
 	char message[256];	/* for people: why lost or refused; "" */

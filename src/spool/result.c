@@ -21,6 +21,9 @@
 enum { RESERVED = 4096 };	/* bytes of result.new; the longest verdict, every byte escaped, has about 3000 */
 #define FILE_RESULT_TMP ".result.new"	/* one writer, so one name: what a crash left is replaced */
 
+#define LIMITS_EXACT "cgroup"
+#define LIMITS_APPROXIMATE "approximate"
+
 int (*result_flush)(int fd) = fsync;
 
 static const char *const verdict_names[] = {
@@ -99,6 +102,8 @@ result_format(const struct job_result *r, char **ret_text, size_t *ret_len)
 	jsonw_string(&w, "verdict", verdict_name(r->verdict));
 	jsonw_int(&w, "exit_code", r->exit_code);
 	jsonw_int(&w, "signal", r->signal);
+	if (r->attempt > 0)
+		jsonw_string(&w, "limits", r->exact ? LIMITS_EXACT : LIMITS_APPROXIMATE);
 	if (r->shared)
 		jsonw_bool(&w, "shared", true);
 	add_text(&w, "by", r->by, sizeof r->by);
@@ -131,7 +136,7 @@ result_parse(const char *text, size_t len, struct job_result *ret)
 {
 	scoped(put_json) json_object *obj = NULL;
 	struct job_result res = { 0 };
-	const char *verdict = NULL;
+	const char *verdict = NULL, *limits = NULL;
 	int r = json_parse(text, len, &obj);
 
 	if (r == -ENOMEM)
@@ -150,6 +155,13 @@ result_parse(const char *text, size_t len, struct job_result *ret)
 		r = get_int(obj, "exit_code", &res.exit_code);
 	if (r >= 0)
 		r = get_int(obj, "signal", &res.signal);
+	if (r >= 0 && json_object_object_get_ex(obj, "limits", NULL))
+		r = json_get_string(obj, "limits", &limits);
+	if (r >= 0 && limits) {
+		res.exact = strcmp(limits, LIMITS_EXACT) == 0;
+		if (!res.exact && strcmp(limits, LIMITS_APPROXIMATE) != 0)
+			r = -EBADMSG;
+	}
 	if (r >= 0 && json_object_object_get_ex(obj, "shared", NULL))
 		r = json_get_bool(obj, "shared", &res.shared);
 	if (r >= 0)

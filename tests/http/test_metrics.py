@@ -194,6 +194,7 @@ def test_jobs_by_service_and_verdict(make_stack):
     v1.problem(client.request("POST", "/jobs", json={"tool": "nothing"}), 422, ("pointer", "/tool"))
     samples = scrape(stack)
     assert value(samples, "spoolgate_jobs_queued") == 2 and value(samples, "spoolgate_jobs_running") == 1
+    assert value(samples, "spoolgate_limits_approximate") in (0, 1)
     assert value(samples, "spoolgate_slots") == 1 and value(samples, "spoolgate_queue_limit") == 2
     assert value(samples, "spoolgate_spool_jobs", state="live") == 3 and value(samples, "spoolgate_spool_jobs", state="kept") == 3
     assert value(samples, "spoolgate_queue_wait_seconds_count") == 4

@@ -3,6 +3,7 @@ EXTRA_DIST += tests/unit/unit.h
 if HAVE_CMOCKA
 BASIC_UNIT_TESTS = \
 	tests/unit/test_basic_address \
+	tests/unit/test_basic_cgroup \
 	tests/unit/test_basic_clock \
 	tests/unit/test_basic_durable \
 	tests/unit/test_basic_escape \
@@ -20,6 +21,7 @@ TESTS += $(BASIC_UNIT_TESTS)
 UNIT_TESTS += $(BASIC_UNIT_TESTS)
 BASIC_TEST_LIBS = $(BASIC_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_basic_address_LDADD = $(BASIC_TEST_LIBS)
+tests_unit_test_basic_cgroup_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_clock_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_durable_LDADD = $(BASIC_TEST_LIBS)
 tests_unit_test_basic_escape_LDADD = $(BASIC_TEST_LIBS)

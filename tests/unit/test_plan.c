@@ -55,6 +55,7 @@ whole_plan(void)
 	p->network = true;
 	p->live = copy_of("progress.json");
 	p->filter = copy_of("0011223344556677");
+	p->cgroup = copy_of("/sys/fs/cgroup/spoolgate");
 	p->stdout_apart = true;
 	p->limits = (struct limits){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, INT64_MAX };
 	p->kill_grace_usec = 500000;
@@ -98,6 +99,9 @@ assert_plans_equal(const struct plan *a, const struct plan *b)
 	assert_true((a->filter == NULL) == (b->filter == NULL));
 	if (a->filter)
 		assert_string_equal(a->filter, b->filter);
+	assert_true((a->cgroup == NULL) == (b->cgroup == NULL));
+	if (a->cgroup)
+		assert_string_equal(a->cgroup, b->cgroup);
 	assert_int_equal(a->stdout_apart, b->stdout_apart);
 	assert_memory_equal(&a->limits, &b->limits, sizeof a->limits);
 	assert_int_equal(a->kill_grace_usec, b->kill_grace_usec);

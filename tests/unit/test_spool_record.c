@@ -22,7 +22,7 @@
 static const struct spool_groups nobody = { (gid_t)-1, (gid_t)-1 };
 
 static const struct job_result some_result = {
-	.attempt = 2, .verdict = VERDICT_FAILED, .exit_code = 3, .by = "", .message = "caf\xc3\xa9 \"quoted\"\n",
+	.attempt = 2, .verdict = VERDICT_FAILED, .exit_code = 3, .exact = true, .by = "", .message = "caf\xc3\xa9 \"quoted\"\n",
 	.started_usec = 1, .ended_usec = 2, .wall_usec = 3, .cpu_usec = 4, .peak_memory_bytes = UINT64_C(1) << 40, .log_bytes = 6,
 	.stdout_bytes = 7, .output_files = 8, .output_bytes = 9,
 };
@@ -34,6 +34,7 @@ assert_same_result(const struct job_result *a, const struct job_result *b)
 	assert_int_equal(a->verdict, b->verdict);
 	assert_int_equal(a->exit_code, b->exit_code);
 	assert_int_equal(a->signal, b->signal);
+	assert_int_equal(a->exact, b->exact);
 	assert_string_equal(a->by, b->by);
 	assert_string_equal(a->message, b->message);
 	assert_int_equal(a->started_usec, b->started_usec);

@@ -1,0 +1,14 @@
+/* cgroup.h - the delegated cgroup beneath which supervisors make one for each job (run/cgroup.h), where this host has one. */
+#ifndef SPOOLGATE_HELPER_CGROUP_H
+#define SPOOLGATE_HELPER_CGROUP_H
+
+#include "helper/helper.h"
+
+/* Looks for it as [helper] cgroup says, moves this process into its leaf `spoolgated` (for a cgroup that hands controllers on must
+ * have no process of its own) and switches the controllers on. Sets h->cgroup, or leaves it NULL and logs why. Removes what jobs of a
+ * former helper left that run no more. */
+void cgroups_open(struct helper *h);
+/* Removes the cgroup of a job whose supervisor could not. In any thread. -EBUSY: something lives in it still. */
+int cgroups_remove(const struct helper *h, const char *id);
+
+#endif
