@@ -14,6 +14,7 @@
 #include "basic/strbuf.h"
 #include "run/finish.h"
 #include "run/inputs.h"
+#include "run/outputs.h"
 #include "run/verdict.h"
 #include "run/walk.h"
 #include "spool/manifest.h"
@@ -86,46 +87,6 @@ manifest_finish(struct manifest_writer *m)
 	return r;
 }
 
-/* What the tool was given does not count against what it may leave. */
-static int
-count_inputs(const struct plan *plan, int job_fd, uint64_t *ret_n, uint64_t *ret_bytes)
-{
-	scoped(close_fd) int in_fd = -EBADF;
-
-	*ret_n = *ret_bytes = 0;
-	if (!plan->inputs || !plan->inputs[0])
-		return 0;
-	in_fd = open_dir_at(job_fd, "in");
-	if (in_fd < 0)
-		return in_fd == -ENOENT ? 0 : in_fd;
-	for (char **name = plan->inputs; *name; name++) {
-		struct stat st = { 0 };
-
-		if (fstatat(in_fd, *name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-			if (errno == ENOENT)	/* then the job was refused for that */
-				continue;
-			return -errno;
-		}
-		*ret_n += 1;
-		*ret_bytes += (uint64_t)st.st_size;
-	}
-	return 0;
-}
-
-static int
-make_caps(const struct plan *plan, int job_fd, struct walk_caps *ret)
-{
-	uint64_t n = 0, bytes = 0;
-	int r = count_inputs(plan, job_fd, &n, &bytes);
-
-	if (r < 0)
-		return r;
-	ret->gid = plan->groups.read_gid;
-	ret->entries = plan->limits.output_files > 0 ? plan->limits.output_files + n : 0;
-	ret->bytes = plan->limits.output_bytes > 0 ? plan->limits.output_bytes + bytes : UINT64_MAX;
-	return 0;
-}
-
 /* Proves work/ and writes the manifest of what is left in it. */
 static int
 list_outputs(const struct plan *plan, int job_fd, struct job_result *result, char ret_sha256[SHA256_HEX_SIZE])
@@ -134,7 +95,7 @@ list_outputs(const struct plan *plan, int job_fd, struct job_result *result, cha
 	scoped(close_fd) int work_fd = -EBADF;
 	struct walk_counts counts = { 0 };
 	struct walk_caps caps = { 0 };
-	int r = make_caps(plan, job_fd, &caps);
+	int r = outputs_caps(plan, job_fd, &caps);
 
 	if (r == 0)
 		r = manifest_open(&m, job_fd, plan->groups.gate_gid);

@@ -35,7 +35,7 @@ enum { EXIT_USAGE = 64, EXIT_PROTOCOL = 76 };
 
 /* Between two looks at the tree. A look takes 20 us and as much again for each process, and is to cost a twentieth of one CPU at most;
  * but until the next one the tree may fill memory as fast as each of the CPUs can. */
-enum { LOOK_USEC_MIN = 4000, LOOK_USEC_MAX = 100 * 1000, LOOK_SHARE = 20 };
+enum { LOOK_USEC_MIN = 4000, LOOK_USEC_MAX = 100 * 1000, LOOK_SHARE = 20, NAMELESS_USEC = 500 * 1000 };
 #define FILL_BYTES_PER_USEC 4096U
 
 struct init {
@@ -49,6 +49,8 @@ struct init {
 	struct sock_fprog filter;	/* len 0: none */
 	uint64_t cpus;
 	uint64_t next_look;	/* now_usec() */
+	uint64_t next_nameless;	/* a look at nameless files too */
+	uint64_t dev;	/* of the working directory */
 	uint64_t peak_memory_bytes;
 };
 
@@ -315,6 +317,8 @@ look(struct init *in)
 		m.u.over.what = INIT_OVER_MEMORY;
 	else if (cpu == 0)
 		m.u.over.what = INIT_OVER_CPU;
+	else if (s->output_bytes > 0 && begun >= in->next_nameless && tree_nameless_bytes(in->dev) > s->output_bytes)
+		m.u.over.what = INIT_OVER_OUTPUT;
 	else if (s->processes > 0 && use.tasks > s->processes)	/* where RLIMIT_NPROC does not hold */
 		m.u.over.what = INIT_OVER_PROCESSES;
 	if (m.u.over.what != 0) {
@@ -331,6 +335,8 @@ look(struct init *in)
 	if (wait < (now_usec() - begun) * LOOK_SHARE)
 		wait = (now_usec() - begun) * LOOK_SHARE;
 	in->next_look = now_usec() + wait;
+	if (begun >= in->next_nameless)
+		in->next_nameless = now_usec() + NAMELESS_USEC;
 	return true;
 }
 
@@ -457,6 +463,7 @@ prepare(struct init *in)
 		say_failed("working directory", errno);
 		return -1;
 	}
+	in->dev = st.st_dev;
 	memset(&m, 0, sizeof m);
 	m.u.ready.dev = st.st_dev;
 	m.u.ready.ino = st.st_ino;

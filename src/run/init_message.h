@@ -31,7 +31,7 @@ enum init_type {
 	INIT_OVER
 };
 
-enum init_over { INIT_OVER_MEMORY = 1, INIT_OVER_CPU, INIT_OVER_PROCESSES };
+enum init_over { INIT_OVER_MEMORY = 1, INIT_OVER_CPU, INIT_OVER_PROCESSES, INIT_OVER_OUTPUT };
 
 struct init_usage {
 	uint64_t cpu_usec;	/* of everything that init has reaped */
@@ -46,6 +46,7 @@ struct init_setup {
 	uint64_t open_files;
 	uint64_t processes;
 	uint64_t memory_bytes;	/* of the tree, as init sees it; 0 too where a cgroup counts it */
+	uint64_t output_bytes;	/* of files that have no name any more and are open still; what has a name the supervisor sees */
 	uint64_t stdout_apart;	/* 0 or 1: whether INIT_STDOUT_FD is there */
 	uint64_t filter;	/* 0 or 1: whether a seccomp(2) program is to be read from INIT_FILTER_FD */
 	uint64_t landlock;	/* 0 or 1: whether the tool is bound by Landlock, where the kernel has it */

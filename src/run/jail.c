@@ -258,6 +258,7 @@ say_setup(struct jail *j, const struct plan *plan, bool watch_memory)
 			.open_files = plan->limits.open_files,
 			.processes = plan->limits.processes,
 			.memory_bytes = watch_memory ? plan->limits.memory_bytes : 0,
+			.output_bytes = plan->limits.output_bytes,
 			.stdout_apart = plan->stdout_apart,
 			.filter = plan->filter != NULL,
 			.landlock = plan->jail == JAIL_BWRAP,

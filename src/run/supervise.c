@@ -13,6 +13,7 @@
 #include "basic/scoped.h"
 #include "run/finish.h"
 #include "run/inputs.h"
+#include "run/outputs.h"
 #include "run/supervise.h"
 #include "run/watch.h"
 
@@ -50,6 +51,11 @@ prepare(struct run *run)
 	r = inputs_copy(plan, run->job_fd, run->work_fd, &bytes);
 	if (r < 0) {
 		watch_refuse(run, "cannot copy the inputs", r);
+		return;
+	}
+	r = outputs_caps(plan, run->job_fd, &run->caps);
+	if (r < 0) {
+		watch_refuse(run, "cannot look at the inputs", r);
 		return;
 	}
 	r = links_make(plan, run->work_fd);
@@ -108,6 +114,7 @@ make_result(const struct run *run, struct job_result *result)
 		.stop = run->stop,
 		.cpu_limit_usec = plan->limits.cpu_usec,
 		.cpu_usec = run->usage.cpu_usec,
+		.cap = run->cap,
 		.oom_killed = run->oom_killed,
 		.by = run->by,
 		.refusal = run->refusal,
@@ -163,6 +170,7 @@ supervise_run(const struct plan *plan)
 		.log = { .fd = -EBADF },
 		.out = { .fd = -EBADF },
 		.wall_deadline = USEC_INFINITY,
+		.outputs_deadline = USEC_INFINITY,
 		.cpu_deadline = USEC_INFINITY,
 		.grace_deadline = USEC_INFINITY,
 		.empty_deadline = USEC_INFINITY,

@@ -23,4 +23,7 @@ struct tree_use {
  * hides its pages from us counts with all of them. */
 void tree_measure(bool jailed, uint64_t limit_bytes, struct tree_use *ret);
 
+/* Bytes on this device of files without a name that processes of the last tree_measure() have open, each file once. */
+uint64_t tree_nameless_bytes(uint64_t dev);
+
 #endif

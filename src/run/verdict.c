@@ -43,7 +43,7 @@ judge_stop(const struct run_facts *f, struct job_result *result)
 		return;
 	case STOP_OUTPUT:
 		result->verdict = VERDICT_OUTPUT_LIMIT;
-		say(result, "more in its folder than allowed");
+		say(result, f->cap ? f->cap : "more in its folder than allowed");
 		return;
 	case STOP_NONE:
 		break;

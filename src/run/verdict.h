@@ -40,6 +40,7 @@ struct run_facts {
 	uint64_t cpu_limit_usec;	/* 0: none */
 	uint64_t cpu_usec;	/* of the tree */
 	bool oom_killed;	/* by its cgroup's limit */
+	const char *cap;	/* STOP_OUTPUT: which; may be NULL */
 	const char *by;	/* STOP_KILL */
 	const char *refusal;	/* why it did not begin; may be "" */
 };

@@ -14,11 +14,13 @@
 #include "basic/clock.h"
 #include "basic/proc.h"
 #include "basic/scoped.h"
+#include "run/outputs.h"
 #include "run/watch.h"
 
 enum {
 	DRAIN_MAX = 1024 * 1024,	/* of a pipe before signals and deadlines are looked at again */
 	EMPTY_USEC = 1000 * 1000,	/* for init to empty the jail itself, so that all usage counts; a loaded machine takes its time */
+	OUTPUTS_LOOK_USEC = 250 * 1000, OUTPUTS_LOOK_SHARE = 20,	/* of work/ */
 	CPU_LOOK_USEC_MIN = 10 * 1000,	/* of the cgroup's CPU time */
 	EMPTY_NO_JAIL_USEC = 5 * 1000 * 1000,	/* which takes a round for each generation */
 };
@@ -31,7 +33,7 @@ empty_now(struct run *run)
 	if (run->emptying)
 		return;
 	run->emptying = true;
-	run->wall_deadline = run->cpu_deadline = run->grace_deadline = run->jail_deadline = USEC_INFINITY;
+	run->wall_deadline = run->outputs_deadline = run->cpu_deadline = run->grace_deadline = run->jail_deadline = USEC_INFINITY;
 	if (run->ready && jail_say(&run->jail, INIT_EMPTY) == 0)
 		run->empty_deadline = clock_mono() + (run->jail.kind == JAIL_NONE ? EMPTY_NO_JAIL_USEC : EMPTY_USEC);
 	else
@@ -173,6 +175,7 @@ on_began(struct run *run, const struct init_message *m)
 		begin_grace(run);
 	else if (run->plan->limits.wall_usec > 0)
 		run->wall_deadline = run->began_at + run->plan->limits.wall_usec;
+	run->outputs_deadline = run->began_at + OUTPUTS_LOOK_USEC;
 	if (run->cgroup.fd >= 0 && run->plan->limits.cpu_usec > 0)
 		run->cpu_deadline = run->began_at;
 }
@@ -180,8 +183,13 @@ on_began(struct run *run, const struct init_message *m)
 static bool
 over_stop(uint32_t what, enum stop *ret)
 {
-	*ret = what == INIT_OVER_MEMORY ? STOP_MEMORY : what == INIT_OVER_CPU ? STOP_CPU : STOP_PROCESSES;
-	return what >= INIT_OVER_MEMORY && what <= INIT_OVER_PROCESSES;
+	static const enum stop stops[] = { [INIT_OVER_MEMORY] = STOP_MEMORY, [INIT_OVER_CPU] = STOP_CPU,
+		[INIT_OVER_PROCESSES] = STOP_PROCESSES, [INIT_OVER_OUTPUT] = STOP_OUTPUT };
+
+	if (what < INIT_OVER_MEMORY || what > INIT_OVER_OUTPUT)
+		return false;
+	*ret = stops[what];
+	return true;
 }
 
 /* 0, or -EBADMSG: out of order. */
@@ -315,11 +323,29 @@ look_at_cpu_time(struct run *run, uint64_t now)
 	run->cpu_deadline = now + (wait > CPU_LOOK_USEC_MIN ? wait : CPU_LOOK_USEC_MIN);
 }
 
+/* A look reads at most as many names as may be kept, and takes a twentieth of our time. */
+static void
+look_at_outputs(struct run *run, uint64_t now)
+{
+	uint64_t wait = 0;
+
+	run->cap = outputs_over(run->work_fd, run->plan, &run->caps);
+	if (run->cap) {
+		run->outputs_deadline = USEC_INFINITY;
+		stop_tool(run, STOP_OUTPUT);
+		return;
+	}
+	wait = (clock_mono() - now) * OUTPUTS_LOOK_SHARE;
+	run->outputs_deadline = now + (wait > OUTPUTS_LOOK_USEC ? wait : OUTPUTS_LOOK_USEC);
+}
+
 static void
 on_deadlines(struct run *run)
 {
 	uint64_t now = clock_mono();
 
+	if (now >= run->outputs_deadline)
+		look_at_outputs(run, now);
 	if (now >= run->cpu_deadline)
 		look_at_cpu_time(run, now);
 
@@ -338,6 +364,8 @@ next_timeout(const struct run *run)
 {
 	uint64_t next = run->wall_deadline, now = clock_mono(), msec = 0;
 
+	if (run->outputs_deadline < next)
+		next = run->outputs_deadline;
 	if (run->cpu_deadline < next)
 		next = run->cpu_deadline;
 	if (run->grace_deadline < next)

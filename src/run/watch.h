@@ -10,6 +10,7 @@
 #include "run/jail.h"
 #include "run/log.h"
 #include "run/verdict.h"
+#include "run/walk.h"
 #include "spool/record.h"
 
 /* For bubblewrap to build, and for exec to succeed; a loaded machine may need seconds. */
@@ -35,6 +36,8 @@ struct run {
 	bool over;	/* init is gone, or about to be */
 	bool abandoned;	/* the helper went away before PLAN_GO: nothing has happened */
 
+	struct walk_caps caps;
+	const char *cap;	/* which of them work/ had passed; NULL: none */
 	bool oom_killed;	/* the kernel did, by the cgroup's limit */
 
 	enum stop stop;
@@ -46,6 +49,7 @@ struct run {
 
 	uint64_t jail_deadline;	/* for READY, then for BEGAN; clock_mono() or USEC_INFINITY, as the others */
 	uint64_t wall_deadline;
+	uint64_t outputs_deadline;	/* when work/ is to be looked at */
 	uint64_t cpu_deadline;	/* when the cgroup's CPU time is to be read */
 	uint64_t grace_deadline;
 	uint64_t empty_deadline;

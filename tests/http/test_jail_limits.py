@@ -15,7 +15,8 @@ def client(ground, programs):
         limits = {"limit_wall": "60s", "limit_log": "1M", "limit_memory": "96M", "limit_processes": "64", **limits}
         return running.tool(["/usr/bin/python3", "-s", "{script.py}"], inputs=["script.py"], **limits)
     with running.Several(ground, programs) as several:
-        yield v1.Client(several.make(conf=v1.OPEN, tools={"python": tool(), "hasty": tool(limit_cpu="2s")}, slots=2))
+        yield v1.Client(several.make(conf=v1.OPEN, tools={"python": tool(), "hasty": tool(limit_cpu="2s"),
+                                                               "small": tool(limit_output="8M", limit_output_files="50", limit_file="64M")}, slots=2))
 
 
 def run(client, script, tool="python"):
@@ -133,6 +134,63 @@ def test_cpu_time_counts_wherever_it_was_spent(client, what):
     result = client.stack.record(done["id"], "result.json")
     assert done["verdict"] == "timeout" and result["message"] == "CPU time limit", result
     assert 1_800_000 <= result["cpu_usec"] < 4_000_000, result
+
+
+OUTPUTS = {
+    "many files": ("more files in its folder than allowed", """
+for i in range(100): open(f"f{i}", "w")"""),
+    "many in folders": ("more files in its folder than allowed", """
+for i in range(10):
+    os.mkdir(f"d{i}")
+    for j in range(10): open(f"d{i}/{j}", "w")"""),
+    "folders in each other": ("more files in its folder than allowed", """
+for i in range(2000): os.mkdir("d"); os.chdir("d")"""),
+    "bytes": ("more bytes in its folder than allowed", """
+for i in range(10): open(f"f{i}", "wb").write(b"x" * M)"""),
+    "in a shut folder": ("more bytes in its folder than allowed", """
+os.mkdir("d")
+for i in range(10): open(f"d/f{i}", "wb").write(b"x" * M)
+os.chmod("d", 0)"""),
+    "beyond the end of a file": ("more bytes in its folder than allowed", """
+f = open("f", "wb"); assert ctypes.CDLL(None).fallocate(f.fileno(), 1, ctypes.c_long(0), ctypes.c_long(30 * M)) == 0"""),
+    "without a name": ("more in its folder than allowed", """
+f = open("f", "wb"); os.unlink("f"); f.write(b"x" * (20 * M)); f.flush()"""),
+    "without a name and in two hands": ("more in its folder than allowed", """
+f = open("f", "wb"); os.unlink("f"); f.write(b"x" * (20 * M)); f.flush(); os.fork()"""),
+}
+
+
+@pytest.mark.parametrize("what", OUTPUTS)
+def test_outputs_are_bounded_while_it_runs(client, what):
+    message, script = OUTPUTS[what]
+    done, _ = run(client, script + "\ntime.sleep(50)", "small")
+    result = client.stack.record(done["id"], "result.json")
+    assert (done["verdict"], result["message"].split(";")[0]) == ("output_limit", message), result
+    assert result["wall_usec"] < 20_000_000
+
+
+SMALL = {
+    "a hole": """f = open("f", "wb"); f.truncate(63 * M); time.sleep(1); f.truncate(0)""",
+    "several names": """
+open("f", "wb").write(b"x" * (5 * M))
+for i in range(5): os.link("f", f"g{i}")
+time.sleep(1)
+for i in range(5): os.unlink(f"g{i}")""",
+    "little without a name, in many hands": """
+f = open("f", "wb"); os.unlink("f"); f.write(b"x" * (5 * M)); f.flush()
+for i in range(5):
+    if os.fork() == 0: time.sleep(2); os._exit(0)
+time.sleep(1.5)""",
+    "files that come and go": """
+for i in range(300):
+    open(f"f{i % 40}", "wb").write(b"x" * 10000); time.sleep(0.005); os.unlink(f"f{i % 40}")""",
+}
+
+
+@pytest.mark.parametrize("what", SMALL)
+def test_outputs_within_bounds_are_no_matter(client, what):
+    done, log = run(client, SMALL[what], "small")
+    assert done["verdict"] == "passed", (client.stack.record(done["id"], "result.json"), log)
 
 
 def test_landlock_stands_behind_the_mounts(client):
