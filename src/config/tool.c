@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "basic/clock.h"
 #include "basic/fd.h"
@@ -23,6 +24,14 @@ hash_file(int dir_fd, const char *name, char ret[SHA256_HEX_SIZE])
 	return n < 0 ? (int)n : 0;
 }
 
+static uint64_t
+half_of_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : 1ULL << 30;
+}
+
 int
 tool_load(int dir_fd, const char *file_name, const char *shown_path, struct faults *f, struct tool **ret)
 {
@@ -37,7 +46,8 @@ tool_load(int dir_fd, const char *file_name, const char *shown_path, struct faul
 	t->name = strndup(file_name, len - 5);
 	if (!t->name)
 		return -ENOMEM;
-	t->limits = (struct limits){ .wall_usec = 3600 * USEC_PER_SEC, .log_bytes = 8 << 20, .open_files = 256,
+	/* What a file does not say must not take the host down. */
+	t->limits = (struct limits){ .processes = 512, .memory_bytes = half_of_memory(), .wall_usec = 3600 * USEC_PER_SEC, .log_bytes = 8 << 20, .open_files = 256,
 		.stdout_bytes = 64 << 20, .output_bytes = 1ULL << 30, .output_files = 10000 };
 	t->keep_usec = 7 * 86400 * USEC_PER_SEC;
 	r = hash_file(dir_fd, file_name, t->sha256);

@@ -13,6 +13,9 @@
  *	network = no			; yes: the host's network
  *	stdout = apart			; or: log (the default)
  *	live = progress.json		; a file that the tool replaces by rename while it works
+ *	trust = untrusted		; or: trusted, for programs that may run where no jail can be built
+ *	jail = bwrap			; or: none, for a trusted tool that starts containers itself
+ *	limits = approximate		; or: strict, not where no cgroup keeps memory and processes exactly
  *	twice = yes			; it may run twice (after a crash of the host or a supervisor)
  *	serial = no			; yes: one of its jobs runs at a time
  *	cache-key = no			; yes: jobs that are equal in arguments, environment and inputs, and in flight together, are one run
@@ -36,8 +39,7 @@
  *	[limits]
  *	wall = 90s			; cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
  *
- * Keys of what this version does not serve (volumes, after, jail = none, trust = trusted,
- * limits = strict) are known, and a fault that says so: a tool file never promises what does not happen.
+ * Keys of what this version does not serve (volumes, after) are known, and a fault that says so: a tool file never promises what does not happen.
  */
 #ifndef SPOOLGATE_TOOL_H
 #define SPOOLGATE_TOOL_H
@@ -91,6 +93,9 @@ struct tool {
 	bool network;
 	bool stdout_apart;
 	char *live;	/* NULL: none */
+	bool trusted;	/* it may run without a jail where none can be built */
+	bool no_jail;	/* it runs without one everywhere */
+	bool strict;	/* not with approximate limits */
 	bool twice;
 	bool serial;	/* one of its jobs runs at a time */
 	bool transient;	/* durable = no */

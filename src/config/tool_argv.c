@@ -239,7 +239,8 @@ build_argument(const struct tool *t, const char *item, json_object *params, cons
 		len = (size_t)(end - p) - 1;
 		parameter = find_parameter(t, p + 1, len);
 		if (len == 3 && strncmp(p + 1, "job", 3) == 0) {
-			strbuf_addstr(&s, "/job");
+			/* Where a trusted tool runs without a jail there is no /job. It begins in the folder. */
+			strbuf_addstr(&s, t->trusted ? "." : "/job");
 		} else if (parameter) {
 			if (params)
 				(void)json_object_object_get_ex(params, parameter->name, &value);

@@ -209,6 +209,20 @@ check_names(struct loading *l)
 	}
 }
 
+/* Without a jail nothing is kept from the network, and a path is where it is on the host. */
+static void
+check_trust(struct loading *l)
+{
+	const struct tool *t = l->tool;
+
+	if (!t->no_jail)
+		return;
+	if (!t->trusted)
+		faults_add(l->faults, l->path, l->jail_line, "jail = none needs trust = trusted");
+	if (!t->network)
+		faults_add(l->faults, l->path, l->jail_line, "jail = none needs network = yes, for nothing keeps it from the network");
+}
+
 int
 tool_check_whole(struct loading *l)
 {
@@ -218,6 +232,7 @@ tool_check_whole(struct loading *l)
 	check_parameters(l);
 	check_placeholders(l);
 	check_names(l);
+	check_trust(l);
 	if (l->tool->serial && l->tool->cache_key)
 		faults_add(l->faults, l->path, 0, "serial and cache-key exclude each other");
 	if (l->tool->transient && l->tool->cache_key)

@@ -160,42 +160,31 @@ link_line(struct loading *l, const char *value, unsigned line)
 	list_line(l, &l->tool->links, strbuf_str(&s), line);
 }
 
-/* Whether a list of words with blanks between has this one. */
-static bool
-has_word(const char *words, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *w = words; *w; w += strcspn(w, " "), w += *w == ' ')
-		if (strcspn(w, " ") == len && strncmp(w, word, len) == 0)
-			return true;
-	return false;
-}
-
-/* Keys that stand for what is not served yet: their values are checked, and one that would change anything is a fault. false: no
- * such key. */
+/* Keys that stand for what is not served yet are a fault and never ignored. false: no such key. */
 static bool
 known_only(struct loading *l, const char *key, const char *value, unsigned line)
 {
-	static const struct { const char *key, *words, *served; } table[] = {
-		{ "jail", "bwrap none", "bwrap" }, { "trust", "untrusted trusted", "untrusted" },
-		{ "limits", "approximate strict", "approximate" }, { "volumes", NULL, NULL }, { "after", NULL, NULL },
-	};
+	static const char *const keys[] = { "volumes", "after" };
 
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-		if (strcmp(table[i].key, key) != 0)
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		if (strcmp(keys[i], key) != 0)
 			continue;
-		if (table[i].words && !has_word(table[i].words, value))
-			faults_add(l->faults, l->path, line, "%s: \"%s\" is none of: %s", key, value, table[i].words);
-		else if (!table[i].words && value[0] == '\0')
+		if (value[0] == '\0')
 			faults_add(l->faults, l->path, line, "%s has no value", key);
-		else if (!table[i].served)
+		else
 			faults_add(l->faults, l->path, line, "%s is not served by this version", key);
-		else if (strcmp(value, table[i].served) != 0)
-			faults_add(l->faults, l->path, line, "%s = %s is not served by this version", key, value);
 		return true;
 	}
 	return false;
+}
+
+/* One of two words; *ret is whether it is the second. */
+static void
+word_value(struct loading *l, const char *key, const char *value, unsigned line, const char *const words[2], bool *ret)
+{
+	*ret = strcmp(value, words[1]) == 0;
+	if (!*ret && strcmp(value, words[0]) != 0)
+		faults_add(l->faults, l->path, line, "%s must be %s or %s", key, words[0], words[1]);
 }
 
 static void
@@ -241,6 +230,13 @@ on_tool_value(struct loading *l, const char *key, const char *value, unsigned li
 			faults_add(l->faults, l->path, line, "live: \"%s\" is no file name", value);
 		free(t->live);
 		t->live = strdup(value);
+	} else if (strcmp(key, "trust") == 0) {
+		word_value(l, key, value, line, (const char *const[]){ "untrusted", "trusted" }, &t->trusted);
+	} else if (strcmp(key, "jail") == 0) {
+		word_value(l, key, value, line, (const char *const[]){ "bwrap", "none" }, &t->no_jail);
+		l->jail_line = line;
+	} else if (strcmp(key, "limits") == 0) {
+		word_value(l, key, value, line, (const char *const[]){ "approximate", "strict" }, &t->strict);
 	} else if (strcmp(key, "twice") == 0) {
 		yes_no(l, key, value, line, &t->twice);
 	} else if (strcmp(key, "durable") == 0) {

@@ -13,6 +13,7 @@
 #include "helper/cgroup.h"
 #include "helper/end.h"
 #include "helper/expire.h"
+#include "helper/jail.h"
 #include "helper/start.h"
 #include "helper/stats.h"
 #include "spool/accept.h"
@@ -83,7 +84,9 @@ empty_jail(const struct job_run *run)
 		return 0;
 	if (init < 0)
 		return init;
-	r = pidfd_signal(init, SIGKILL);
+	/* Without a jail it has to kill what it started itself, one by one, which it does since its supervisor is gone; its own end would
+	 * leave them to nobody. */
+	r = run->no_jail ? 0 : pidfd_signal(init, SIGKILL);
 	if (r < 0 && r != -ESRCH)
 		return r;
 	r = pidfd_wait(init, EMPTY_MSEC);
@@ -327,6 +330,8 @@ act_on_look(struct look *k)
 	}
 	switch (k->found) {
 	case FOUND_FINISHED:
+		if (k->result.verdict == VERDICT_REFUSED)
+			jail_look_again(l->helper);
 		live_finished(l, &k->result);
 		break;
 	case FOUND_GONE:

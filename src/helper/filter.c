@@ -110,12 +110,12 @@ allow_clone(scmp_filter_ctx ctx)
 }
 
 static int
-allow_sockets(scmp_filter_ctx ctx)
+allow_sockets(scmp_filter_ctx ctx, bool network)
 {
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_INET6, 0));
 
 	for (uint64_t family = 0; r == 0 && family <= AF_INET6; family++) {
-		bool ok = family == AF_UNIX || family == AF_INET || family == AF_INET6;
+		bool ok = family == AF_UNIX || (network && (family == AF_INET || family == AF_INET6));
 
 		r = seccomp_rule_add(ctx, ok ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family, 0));
 	}
@@ -190,9 +190,9 @@ export(scmp_filter_ctx ctx, char **ret_hex)
 }
 
 int
-filter_make(char **ret_hex)
+filter_make(bool network, char **ret_hex)
 {
-	static int (*const rules[])(scmp_filter_ctx) = { pretend_to_sync, allow_clone, allow_sockets, allow_personality, allow_ioctl };
+	static int (*const rules[])(scmp_filter_ctx) = { pretend_to_sync, allow_clone, allow_personality, allow_ioctl };
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)) : -ENOMEM;
 
@@ -204,6 +204,8 @@ filter_make(char **ret_hex)
 		r = add_rules(ctx, SCMP_ACT_ERRNO(EPERM), refused, sizeof refused / sizeof *refused);
 	for (size_t i = 0; r == 0 && i < sizeof rules / sizeof *rules; i++)
 		r = rules[i](ctx);
+	if (r == 0)
+		r = allow_sockets(ctx, network);
 	if (r == 0)
 		r = export(ctx, ret_hex);
 	if (ctx)

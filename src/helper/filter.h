@@ -8,7 +8,10 @@
 #ifndef SPOOLGATE_FILTER_H
 #define SPOOLGATE_FILTER_H
 
-/* The program as hexadecimal digits, for the plan of a run; the caller frees. -ENOMEM, or libseccomp's errno. */
-int filter_make(char **ret_hex);
+#include <stdbool.h>
+
+/* network: IPv4 and IPv6 sockets too; a jail has a network namespace of its own, so what is not in a jail needs their refusal. The program
+ * as hexadecimal digits, for the plan of a run; the caller frees. -ENOMEM, or libseccomp's errno. */
+int filter_make(bool network, char **ret_hex);
 
 #endif

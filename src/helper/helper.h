@@ -36,6 +36,10 @@ struct helper {
 	struct callbacks callbacks;
 	char boot[BOOT_ID_SIZE];
 	char *filter;	/* filter.h: of every jail */
+	char *filter_offline;	/* the same without a network, for trusted tools that no jail keeps from it */
+	char *jail_blocked;	/* jail.h: why none can be built here; NULL: they can */
+	bool jail_looking;
+	uint64_t jail_looked_usec;	/* clock_mono() */
 	char *cgroup;	/* cgroup.h: beneath it each job has its own; NULL: none is delegated */
 
 	struct spool *spool;

@@ -11,6 +11,7 @@ spoolgated_SOURCES = \
 	src/helper/fingerprint.c src/helper/fingerprint.h \
 	src/helper/helper.h \
 	src/helper/group.c src/helper/group.h \
+	src/helper/jail.c src/helper/jail.h \
 	src/helper/kill.c src/helper/kill.h \
 	src/helper/live.c src/helper/live.h \
 	src/helper/main.c \

@@ -22,6 +22,7 @@
 #include "helper/expire.h"
 #include "helper/cgroup.h"
 #include "helper/filter.h"
+#include "helper/jail.h"
 #include "helper/fingerprint.h"
 #include "helper/group.h"
 #include "helper/helper.h"
@@ -175,6 +176,7 @@ helper_reload(struct helper *h)
 		weights_reload(h);
 		(void)open_secrets(h);
 		(void)open_transient(h);
+		jail_look_again(h);
 		live_schedule(h);
 	}
 	(void)sd_notify(0, "READY=1");
@@ -466,6 +468,8 @@ free_helper(struct helper *h)
 	close_fd(&h->secrets_fd);
 	free(h->program);
 	free(h->filter);
+	free(h->filter_offline);
+	free(h->jail_blocked);
 	free(h->cgroup);
 }
 
@@ -526,12 +530,15 @@ run(struct helper *h, char *argv[])
 		log_error("start: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	r = filter_make(&h->filter);
+	r = filter_make(true, &h->filter);
+	if (r == 0)
+		r = filter_make(false, &h->filter_offline);
 	if (r < 0) {
 		log_error("the filter of system calls: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
 	cgroups_open(h);
+	jail_look(h);
 	r = open_spool(h, handed[0]);
 	if (r < 0)
 		return r == -EWOULDBLOCK ? EXIT_LOCKED : r == -EPROTONOSUPPORT ? EXIT_FAULTS : EXIT_FAILURE;

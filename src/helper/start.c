@@ -15,6 +15,7 @@
 #include "basic/proc.h"
 #include "basic/scoped.h"
 #include "helper/end.h"
+#include "helper/jail.h"
 #include "helper/secret.h"
 #include "helper/start.h"
 #include "helper/stats.h"
@@ -141,6 +142,7 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 	const struct tool *tool = tools_find(h->tools, job->tool);
 	scoped(free_plan) struct plan *p = plan_new();
 	scoped(free_argv) char **env = NULL;
+	const char *filter = NULL;
 	int r;
 
 	if (!tool)
@@ -150,19 +152,21 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 	memcpy(p->id, l->id, sizeof p->id);
 	p->attempt = l->attempt;
 	p->mode = mode;
-	p->jail = JAIL_BWRAP;
+	/* A trusted tool where no jail can be built runs without one, bound by Landlock and the filter; one that says so without all. */
+	p->jail = tool->no_jail || h->jail_blocked ? JAIL_NONE : JAIL_BWRAP;
 	p->network = tool->network;
 	p->stdout_apart = tool->stdout_apart;
 	p->limits = job->limits;
 	p->kill_grace_usec = job->kill_grace_usec;
 	p->groups = h->spool->groups;
 	p->live = tool->live ? strdup(tool->live) : NULL;
-	p->filter = strdup(h->filter);
+	filter = tool->no_jail ? NULL : p->jail == JAIL_NONE && !tool->network ? h->filter_offline : h->filter;
+	p->filter = filter ? strdup(filter) : NULL;
 	p->cgroup = h->cgroup ? strdup(h->cgroup) : NULL;
 	p->bwrap = strdup(config_string(h->config, "helper", "bwrap"));
 	p->init = strdup(config_string(h->config, "helper", "init_program"));
 	p->inputs = calloc(job->n_inputs + 1, sizeof *p->inputs);
-	if (!p->bwrap || !p->init || !p->filter || !p->inputs || (tool->live && !p->live) || (h->cgroup && !p->cgroup))
+	if (!p->bwrap || !p->init || (filter && !p->filter) || !p->inputs || (tool->live && !p->live) || (h->cgroup && !p->cgroup))
 		return -ENOMEM;
 	r = join_lists(job->argv, NULL, &p->argv);
 	if (r == 0)
@@ -403,6 +407,36 @@ refuse_start(struct start *s, const char *message)
 	end_job(s->live, take_fd(s->job_fd), take_fd(s->lock_fd), &result);
 }
 
+static void
+refuse_unprotected(struct start *s, const char *why)
+{
+	struct job_result result = { .verdict = VERDICT_REFUSED, .exit_code = -1 };
+
+	log_error("job %s is not started: %s", s->live->id, why);
+	(void)snprintf(result.message, sizeof result.message, "%s", why);
+	end_job(s->live, take_fd(s->job_fd), take_fd(s->lock_fd), &result);
+	if (s->live->helper->jail_blocked)
+		jail_look_again(s->live->helper);
+}
+
+/* Whether a tool that this host cannot hold is refused. */
+static bool
+is_unprotected(struct start *s)
+{
+	const struct helper *h = s->live->helper;
+	const struct tool *tool = tools_find(h->tools, s->job->tool);
+	char why[256];
+
+	if (tool && !tool->trusted && h->jail_blocked)
+		(void)snprintf(why, sizeof why, "no jail can be built on this host, which `spoolgate doctor` explains: %s", h->jail_blocked);
+	else if (tool && tool->strict && !h->cgroup)
+		(void)snprintf(why, sizeof why, "its limits must be exact (limits = strict), and no cgroup is delegated on this host");
+	else
+		return false;
+	refuse_unprotected(s, why);
+	return true;
+}
+
 /* It keeps its slot meanwhile: another would fare no better. */
 static void
 put_off(struct start *s)
@@ -452,6 +486,8 @@ act_on_prepared(struct start *s)
 		refuse_start(s, "it could not be prepared");
 		return;
 	}
+	if (is_unprotected(s))
+		return;
 	l->attempt = s->want.attempt;
 	s->error = start_supervisor(l, s->job, s->secrets, PLAN_RUN, &s->job_fd, &s->lock_fd);
 	if (is_passing(s->error))

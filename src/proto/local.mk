@@ -3,5 +3,5 @@ noinst_LIBRARIES += libproto.a
 libproto_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 libproto_a_SOURCES = \
 	src/proto/client.c src/proto/client.h \
-	src/proto/message.c src/proto/message.h \
+	src/proto/message.c src/proto/message.h src/proto/init.h \
 	src/proto/plan.c src/proto/plan.h

@@ -15,6 +15,11 @@
 
 enum { TMPFS_DEFAULT = 256 * 1024 * 1024, TMPFS_MIN = 1024 * 1024 };
 
+const char *const bwrap_folders[] = { "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", NULL };
+/* Nothing here is secret or of this host alone. */
+const char *const bwrap_files[] = { "/etc/alternatives", "/etc/ld.so.cache", NULL };
+const char *const bwrap_network_files[] = { "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl/certs", NULL };
+
 static void
 option(struct strbuf *s, const char *text)
 {
@@ -76,21 +81,13 @@ system_folder(struct strbuf *s, const char *path)
 static void
 system_view(struct strbuf *s, bool network)
 {
-	static const char *const folders[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
-	/* What programs of /usr look for under another name; nothing here is secret or of this host alone. */
-	static const char *const etc[] = { "/etc/alternatives", "/etc/ld.so.cache" };
-
-	/* For names and certificates. */
-	static const char *const net[] = { "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/ssl/certs" };
-
-	option3(s, "--ro-bind", "/usr", "/usr");
-	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
-		system_folder(s, folders[i]);
-	for (size_t i = 0; i < sizeof etc / sizeof etc[0]; i++)
-		option3(s, "--ro-bind-try", etc[i], etc[i]);
+	for (const char *const *path = bwrap_folders; *path; path++)
+		system_folder(s, *path);
+	for (const char *const *path = bwrap_files; *path; path++)
+		option3(s, "--ro-bind-try", *path, *path);
 	(void)system_link(s, "/etc/localtime");	/* into /usr/share/zoneinfo; where it is a file, the jail's time is UTC */
-	for (size_t i = 0; network && i < sizeof net / sizeof net[0]; i++)
-		option3(s, "--ro-bind-try", net[i], net[i]);
+	for (const char *const *path = bwrap_network_files; network && *path; path++)
+		option3(s, "--ro-bind-try", *path, *path);
 	option_number(s, "--file", BWRAP_PASSWD_FD);
 	option(s, "/etc/passwd");
 	option_number(s, "--file", BWRAP_GROUP_FD);

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/init.h"
 #include "run/descendants.h"
 #include "run/init_message.h"
 #include "run/landlock.h"
@@ -41,6 +42,7 @@ enum { LOOK_USEC_MIN = 4000, LOOK_USEC_MAX = 100 * 1000, LOOK_SHARE = 20, NAMELE
 struct init {
 	struct init_setup setup;
 	char **argv;	/* the tool's */
+	const char *read_only[INIT_READ_MAX + 1];	/* without a jail: what Landlock lets it read; NULL-terminated */
 	bool jailed;
 	int signal_fd;
 	pid_t tool;	/* 0: not started, or reaped */
@@ -410,7 +412,8 @@ static int
 take_bonds(struct init *in)
 {
 	static struct sock_filter program[INIT_FILTER_MAX / sizeof(struct sock_filter)];
-	static const char *const read_only[] = { "/", NULL }, *const writable[] = { "/job", "/tmp", "/dev/shm", NULL };
+	/* In a jail all that is there may be read; without one the tool gets what a jail would show, and its folder. */
+	static const char *const all[] = { "/", NULL }, *const jail[] = { "/job", "/tmp", "/dev/shm", NULL }, *const folder[] = { ".", NULL };
 	ssize_t n = 0;
 
 	if (in->setup.filter) {
@@ -422,7 +425,7 @@ take_bonds(struct init *in)
 		in->filter = (struct sock_fprog){ .len = (unsigned short)((size_t)n / sizeof *program), .filter = program };
 	}
 	if (in->setup.landlock) {
-		int fd = landlock_make(read_only, writable);
+		int fd = in->jailed ? landlock_make(all, jail) : landlock_make(in->read_only, folder);
 
 		if (fd < 0 && fd != -ENOSYS && fd != -EOPNOTSUPP) {
 			say_failed("landlock", -fd);
@@ -474,13 +477,21 @@ prepare(struct init *in)
 int
 main(int argc, char **argv)
 {
-	struct init in = { .jailed = true, .signal_fd = -EBADF, .ruleset_fd = -EBADF };
+	static struct init in = { .jailed = true, .signal_fd = -EBADF, .ruleset_fd = -EBADF };
+	size_t n = 0;
 	struct init_message m = { 0 };
 
+	if (argc == 2 && strcmp(argv[1], INIT_PROGRAM_HELLO) == 0)
+		return write(1, INIT_HELLO, strlen(INIT_HELLO)) < 0;
 	if (argc > 1 && strcmp(argv[1], INIT_PROGRAM_NO_JAIL) == 0) {
 		in.jailed = false;
 		argc--;
 		argv++;
+	}
+	while (!in.jailed && argc > 2 && n < INIT_READ_MAX && strcmp(argv[1], INIT_PROGRAM_READ) == 0) {
+		in.read_only[n++] = argv[2];
+		argc -= 2;
+		argv += 2;
 	}
 	if (argc < 2)
 		return EXIT_USAGE;

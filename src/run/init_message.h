@@ -23,6 +23,8 @@
 enum { INIT_CONTROL_FD = 3, INIT_LOG_FD = 4, INIT_STDOUT_FD = 5, INIT_FILTER_FD = 6 };
 
 #define INIT_PROGRAM_NO_JAIL "--no-jail"	/* first argument where init is no pid 1 */
+#define INIT_PROGRAM_READ "--read"	/* then any number of times, each before a path that Landlock lets the tool read */
+enum { INIT_READ_MAX = 640 };
 
 enum { INIT_VERSION = 2, INIT_FILTER_MAX = 32 * 1024 };
 

@@ -20,6 +20,7 @@
 #include "run/bwrap.h"
 #include "run/descendants.h"
 #include "run/jail.h"
+#include "run/no_jail.h"
 
 enum { OPTIONS_MAX = 1024 * 1024, SOCKET_END_MSEC = 10 * 1000 };
 
@@ -202,10 +203,11 @@ count(char **list)
 static int
 spawn(struct jail *j, const struct plan *plan, int work_fd, const struct jail_ends *e)
 {
-	static char no_jail[] = INIT_PROGRAM_NO_JAIL, args[] = "--args", dashes[] = "--", init[] = BWRAP_INIT_PATH;
+	static char args[] = "--args", dashes[] = "--", init[] = BWRAP_INIT_PATH;
 	char *no_env[] = { NULL }, fd_text[12];
 	bool jailed = j->kind == JAIL_BWRAP;
-	scoped(free_ptr) char **argv = calloc(count(plan->argv) + 6, sizeof *argv);
+	scoped(free_ptr) char **argv = calloc(count(plan->argv) + 6 + NO_JAIL_ARGUMENTS_MAX, sizeof *argv);
+	scoped(free_environment) char **env = NULL;
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	size_t n = 0;
@@ -221,7 +223,10 @@ spawn(struct jail *j, const struct plan *plan, int work_fd, const struct jail_en
 		argv[n++] = dashes;
 		argv[n++] = init;
 	} else {
-		argv[n++] = no_jail;
+		n += no_jail_arguments(plan, argv + n);
+		r = no_jail_environment(plan, work_fd, &env);
+		if (r < 0)
+			return r;
 	}
 	memcpy(argv + n, plan->argv, count(plan->argv) * sizeof *argv);
 	r = spawnattr_init_clean(&attr, 0);
@@ -233,7 +238,7 @@ spawn(struct jail *j, const struct plan *plan, int work_fd, const struct jail_en
 		if (r == 0 && !jailed)
 			r = -posix_spawn_file_actions_addfchdir_np(&fa, work_fd);
 		if (r == 0)
-			r = -posix_spawn(&j->pid, argv[0], &fa, &attr, argv, jailed ? no_env : plan->env);
+			r = -posix_spawn(&j->pid, argv[0], &fa, &attr, argv, jailed ? no_env : env);
 		(void)posix_spawn_file_actions_destroy(&fa);
 	}
 	(void)posix_spawnattr_destroy(&attr);
@@ -261,7 +266,7 @@ say_setup(struct jail *j, const struct plan *plan, bool watch_memory)
 			.output_bytes = plan->limits.output_bytes,
 			.stdout_apart = plan->stdout_apart,
 			.filter = plan->filter != NULL,
-			.landlock = plan->jail == JAIL_BWRAP,
+			.landlock = plan->filter != NULL,
 		},
 	};
 

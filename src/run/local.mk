@@ -10,6 +10,7 @@ librun_a_SOURCES = \
 	src/run/inputs.c src/run/inputs.h \
 	src/run/jail.c src/run/jail.h \
 	src/run/log.c src/run/log.h \
+	src/run/no_jail.c src/run/no_jail.h \
 	src/run/outputs.c src/run/outputs.h \
 	src/run/supervise.c src/run/supervise.h \
 	src/run/verdict.c src/run/verdict.h \

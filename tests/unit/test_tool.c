@@ -275,10 +275,30 @@ test_links_network_and_variables_are_read(void **state)
 	struct tool *t = load_good(state, COMMAND "network = yes\nlink =\n\tdata /usr/share\n\ttrue   /bin/true\njail = bwrap\ntrust = untrusted\n"
 	    "durable = yes\nlimits = approximate\n[parameter a]\nenvironment = A_1\nsecret = no\n");
 
-	assert_true(t->network);
+	assert_true(t->network && !t->trusted && !t->no_jail && !t->strict);
 	assert_list(t->links, LIST("data /usr/share", "true /bin/true"));
 	assert_string_equal(t->parameters[0].variable, "A_1");
 	assert_int_equal(strlen(t->sha256), 64);
+	(void)tool_free(t);
+}
+
+static void
+test_trust_jail_and_strictness_are_read(void **state)
+{
+	struct tool *t = load_good(state, "[tool]\ncommand =\n\t/bin/true\n\t{job}/x\ntrust = trusted\njail = none\nnetwork = yes\n"
+	    "limits = strict\n");
+	struct tool_refusal refusal;
+	char **argv = NULL;
+
+	assert_true(t->trusted && t->no_jail && t->strict && t->network);
+	/* Where there is no jail there is no /job. */
+	assert_int_equal(tool_build_argv(t, NULL, NULL, 0, &argv, &refusal), 0);
+	assert_string_equal(argv[1], "./x");
+	argv_free(argv);
+	(void)tool_free(t);
+	/* Nobody can fill the host by what a file forgot to limit. */
+	t = load_good(state, COMMAND);
+	assert_true(t->limits.processes > 0 && t->limits.memory_bytes > 0 && t->limits.wall_usec > 0);
 	(void)tool_free(t);
 }
 
@@ -310,16 +330,18 @@ static void
 test_what_is_not_served_is_never_ignored(void **state)
 {
 	static const char *const wanted[] = {
-		":3: jail = none is not served by this version", ":4: trust = trusted is not served by this version",
-		":5: durable must be yes or no", ":6: limits = strict is not served by this version",
+		":3: jail must be bwrap or none", ":4: trust must be untrusted or trusted",
+		":5: durable must be yes or no", ":6: limits must be approximate or strict",
 		":7: volumes is not served by this version", ":8: serial must be yes or no",
 		":9: cache-key must be yes or no", ":10: after is not served by this version",
 		":12: parameter p: a secret needs environment, the variable that has it", NULL
 	};
 
-	assert_bad(state, COMMAND "jail = none\ntrust = trusted\ndurable = never\nlimits = strict\nvolumes = cache\nserial = one\n"
+	assert_bad(state, COMMAND "jail = docker\ntrust = some\ndurable = never\nlimits = some\nvolumes = cache\nserial = one\n"
 	    "cache-key = x\nafter = /bin/true\n[parameter p]\nsecret = yes\n", wanted);
-	assert_fault(state, COMMAND "jail = non\n", ":3: jail: \"non\" is none of: bwrap none");
+	assert_fault(state, COMMAND "jail = none\nnetwork = yes\n", ":3: jail = none needs trust = trusted");
+	assert_fault(state, COMMAND "jail = none\ntrust = trusted\n",
+	    ":3: jail = none needs network = yes, for nothing keeps it from the network");
 	assert_fault(state, COMMAND "volumes =\n", ":3: volumes has no value");
 	assert_fault(state, COMMAND "serial = yes\ncache-key = yes\n", ": serial and cache-key exclude each other");
 	assert_fault(state, COMMAND "durable = no\ncache-key = yes\n", ": durable = no and cache-key exclude each other");
@@ -438,6 +460,7 @@ main(void)
 		TEMP_DIR_TEST(test_inputs_are_bounded),
 		TEMP_DIR_TEST(test_ranges_are_checked),
 		TEMP_DIR_TEST(test_links_network_and_variables_are_read),
+		TEMP_DIR_TEST(test_trust_jail_and_strictness_are_read),
 		TEMP_DIR_TEST(test_links_that_cannot_be_are_faults),
 		TEMP_DIR_TEST(test_variables_have_one_origin),
 		TEMP_DIR_TEST(test_what_is_not_served_is_never_ignored),
