@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,22 +26,22 @@ static const char *const allowed[] = {
 	"access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3", "faccessat", "faccessat2",
 	"fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat", "fchown", "fchownat", "fcntl", "fdatasync", "fgetxattr", "flistxattr", "flock",
 	"fremovexattr", "fsetxattr", "fstat", "fstatfs", "fsync", "ftruncate", "futimesat", "getcwd", "getdents", "getdents64", "getxattr",
-	"inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch", "lchown", "lgetxattr", "link", "linkat", "listxattr",
+	"lchown", "lgetxattr", "link", "linkat", "listxattr",
 	"llistxattr", "lremovexattr", "lseek", "lsetxattr", "lstat", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat",
 	"openat2", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv",
 	"removexattr", "rename", "renameat", "renameat2", "rmdir", "sendfile", "setxattr", "splice", "stat", "statfs", "statx", "symlink",
-	"symlinkat", "sync_file_range", "tee", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "vmsplice", "write",
-	"writev", "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup", "io_submit",
+	"symlinkat", "sync_file_range", "tee", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "write",
+	"writev",
 	/* memory */
 	"brk", "get_mempolicy", "madvise", "mbind", "mincore", "mlock", "mlock2", "mlockall", "mmap", "mprotect", "mremap", "msync", "munlock",
 	"munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect", "process_madvise", "remap_file_pages", "set_mempolicy",
 	/* processes and threads */
 	"arch_prctl", "capget", "capset", "execve", "execveat", "exit", "exit_group", "fork", "futex", "futex_waitv", "get_robust_list",
 	"get_thread_area", "getcpu", "getpgid", "getpgrp", "getpid", "getppid", "getpriority", "getrlimit", "getrusage", "getsid", "gettid",
-	"ioprio_get", "ioprio_set", "membarrier", "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64", "process_vm_readv",
+	"ioprio_get", "membarrier", "pidfd_open", "pidfd_send_signal", "prctl", "process_vm_readv",
 	"process_vm_writev", "ptrace", "rseq", "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr",
-	"sched_getparam", "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam",
-	"sched_setscheduler", "sched_yield", "set_robust_list", "set_thread_area", "set_tid_address", "setpgid", "setpriority", "setrlimit",
+	"sched_getparam", "sched_getscheduler", "sched_rr_get_interval",
+	"sched_yield", "set_robust_list", "set_thread_area", "set_tid_address", "setpgid", "setrlimit",
 	"vfork", "wait4", "waitid", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
 	/* who we are */
 	"getegid", "geteuid", "getgid", "getgroups", "getresgid", "getresuid", "getuid", "setfsgid", "setfsuid", "setgid", "setgroups", "setregid",
@@ -59,8 +60,9 @@ static const char *const allowed[] = {
 };
 
 /* What is answered with an error that tells: a matter of permission. All else that is not allowed is not there (ENOSYS), so that a library
- * falls back: io_uring; clone3, whose flags cannot be looked at; memfd_create, memfd_secret, shmget, msgget and semget, whose memory
- * belongs to no process and no file system and would be counted nowhere; and whatever a newer kernel may bring. */
+ * falls back: io_uring; clone3, whose flags cannot be looked at; memfd_create, memfd_secret, shmget, msgget, semget and vmsplice, whose
+ * memory belongs to no process and no file system and would be counted nowhere; io_setup and inotify, of which the host, or all jobs
+ * together, have a number; and whatever a newer kernel may bring. */
 static const char *const refused[] = {
 	"mount", "umount2", "pivot_root", "chroot", "fsopen", "fsconfig", "fsmount", "fspick", "move_mount", "open_tree", "mount_setattr",
 	"unshare", "setns", "keyctl", "add_key", "request_key", "bpf", "perf_event_open", "userfaultfd", "kexec_load", "kexec_file_load",
@@ -134,8 +136,42 @@ allow_personality(scmp_filter_ctx ctx)
 	return r;
 }
 
-/* All but two, which put something into a terminal's input for whoever reads there next. A rule can say that some bits of an argument
- * are these, not that they are others, and a request's upper 32 bits count for nothing; so what differs from both in a bit that they have
+/* Allows a call unless the lower 32 bits of an argument are a value. A rule can say that some bits are these, not that they are others:
+ * so one for each bit that is otherwise. (The upper 32 bits count for nothing to the kernel.) */
+static int
+allow_unless(scmp_filter_ctx ctx, int call, unsigned argument, uint32_t value)
+{
+	int r = 0;
+
+	for (uint64_t bit = 1; r == 0 && bit <= 0xffffffff; bit <<= 1) {
+		const struct scmp_arg_cmp otherwise = SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bit, ~(uint64_t)value & bit);
+
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &otherwise);
+	}
+	if (r == 0) {
+		const struct scmp_arg_cmp same = SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value);
+
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), call, 1, &same);
+	}
+	return r;
+}
+
+/* Its init is pid 1 and has the tool's uid, which is enough to take its limits, its CPU or its priority away. (nice(2) is setpriority of
+ * the caller itself; of a group or a user it would be init's too.) */
+static int
+spare_init(scmp_filter_ctx ctx)
+{
+	const int calls[] = { SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setattr), SCMP_SYS(sched_setparam),
+		SCMP_SYS(sched_setscheduler) };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof calls / sizeof *calls; i++)
+		r = allow_unless(ctx, calls[i], 0, 1);
+	return r == 0 ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
+	    SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, PRIO_PROCESS), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, 0)) : r;
+}
+
+/* All but two, which put something into a terminal's input for whoever reads there next; what differs from both in a bit that they have
  * in common is allowed, then what is neither in the rest. */
 static int
 allow_ioctl(scmp_filter_ctx ctx)
@@ -192,7 +228,7 @@ export(scmp_filter_ctx ctx, char **ret_hex)
 int
 filter_make(bool network, char **ret_hex)
 {
-	static int (*const rules[])(scmp_filter_ctx) = { pretend_to_sync, allow_clone, allow_personality, allow_ioctl };
+	static int (*const rules[])(scmp_filter_ctx) = { pretend_to_sync, allow_clone, allow_personality, allow_ioctl, spare_init };
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)) : -ENOMEM;
 

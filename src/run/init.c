@@ -309,7 +309,7 @@ look(struct init *in)
 
 	if (begun < in->next_look)
 		return true;
-	tree_measure(in->jailed, s->memory_bytes, &use);
+	tree_measure(in->jailed, in->jailed && !s->network, s->memory_bytes, &use);
 	(void)getrusage(RUSAGE_CHILDREN, &ru);
 	if (use.memory_bytes > in->peak_memory_bytes)
 		in->peak_memory_bytes = use.memory_bytes;

@@ -50,6 +50,7 @@ struct init_setup {
 	uint64_t memory_bytes;	/* of the tree, as init sees it; 0 too where a cgroup counts it */
 	uint64_t output_bytes;	/* of files that have no name any more and are open still; what has a name the supervisor sees */
 	uint64_t stdout_apart;	/* 0 or 1: whether INIT_STDOUT_FD is there */
+	uint64_t network;	/* 0 or 1: whether the network namespace is the host's */
 	uint64_t filter;	/* 0 or 1: whether a seccomp(2) program is to be read from INIT_FILTER_FD */
 	uint64_t landlock;	/* 0 or 1: whether the tool is bound by Landlock, where the kernel has it */
 };

@@ -265,6 +265,7 @@ say_setup(struct jail *j, const struct plan *plan, bool watch_memory)
 			.memory_bytes = watch_memory ? plan->limits.memory_bytes : 0,
 			.output_bytes = plan->limits.output_bytes,
 			.stdout_apart = plan->stdout_apart,
+			.network = plan->network,
 			.filter = plan->filter != NULL,
 			.landlock = plan->filter != NULL,
 		},

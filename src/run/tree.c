@@ -15,7 +15,13 @@
 
 #include "run/tree.h"
 
-enum { KIB = 1024, FILE_MAX = 4096 };
+enum {
+	KIB = 1024,
+	FILE_MAX = 4096,
+	INODE_BYTES = 1024,	/* of an empty file in a tmpfs: inode and name */
+	SOCKETS_FREE = 64,
+	SOCKET_BYTES = 212992,	/* net.core.wmem_default, which one unix socket may have on the way */
+};
 
 struct process {
 	pid_t pid;
@@ -161,7 +167,18 @@ used_of(const char *path)
 {
 	struct statvfs st = { 0 };
 
-	return statvfs(path, &st) < 0 ? 0 : (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
+	if (statvfs(path, &st) < 0)
+		return 0;
+	return (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize + (uint64_t)(st.f_files - st.f_ffree) * INODE_BYTES;
+}
+
+/* proc(5), net/sockstat: "sockets: used N", of the network namespace. What lies in their buffers belongs to no process. */
+static uint64_t
+socket_bytes(void)
+{
+	uint64_t n = read_proc(getpid(), "net/sockstat") == 0 ? number_of("sockets: used") : 0;
+
+	return n > SOCKETS_FREE ? (n - SOCKETS_FREE) * SOCKET_BYTES : 0;
 }
 
 /* An order of address spaces, which the kernel alone knows; what cannot be compared is different. */
@@ -305,9 +322,9 @@ tree_nameless_bytes(uint64_t dev)
 }
 
 static uint64_t
-measure(bool jailed, uint64_t limit_bytes, struct tree_use *ret)
+measure(bool jailed, bool count_sockets, uint64_t limit_bytes, struct tree_use *ret)
 {
-	uint64_t tmpfs = jailed ? used_of("/tmp") + used_of("/dev/shm") : 0, sum = 0;
+	uint64_t tmpfs = jailed ? used_of("/tmp") + used_of("/dev/shm") : 0, sockets = count_sockets ? socket_bytes() : 0, sum = 0;
 
 	*ret = (struct tree_use){ 0 };
 	n_processes = 0;
@@ -319,13 +336,13 @@ measure(bool jailed, uint64_t limit_bytes, struct tree_use *ret)
 		look_at(&processes[i], ret);
 		sum += processes[i].rss + processes[i].swap + processes[i].tables;
 	}
-	if (limit_bytes > 0 && sum + tmpfs > limit_bytes)
+	if (limit_bytes > 0 && sum + tmpfs + sockets > limit_bytes)
 		sum = share_out(tmpfs > 0);
-	return sum + tmpfs;
+	return sum + tmpfs + sockets;
 }
 
 void
-tree_measure(bool jailed, uint64_t limit_bytes, struct tree_use *ret)
+tree_measure(bool jailed, bool count_sockets, uint64_t limit_bytes, struct tree_use *ret)
 {
 	enum { DOUBTS = 3 };
 	uint64_t sum = 0;
@@ -333,7 +350,7 @@ tree_measure(bool jailed, uint64_t limit_bytes, struct tree_use *ret)
 	/* While processes end, what they shared is shared by fewer from one to the next, and their sum is too much: it is to be too much
 	 * several times. */
 	for (int i = 0; i < DOUBTS; i++) {
-		sum = measure(jailed, limit_bytes, ret);
+		sum = measure(jailed, count_sockets, limit_bytes, ret);
 		if (limit_bytes == 0 || sum <= limit_bytes)
 			break;
 	}

@@ -58,6 +58,23 @@ kept = bytearray(80 * M); time.sleep(50)""",
 space = mmap.mmap(-1, 1 << 37, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=mmap.PROT_READ)
 space.madvise(15) if hasattr(mmap, "MADV_NOHUGEPAGE") else None
 seen = sum(space[at] for at in range(0, 1 << 37, 2 * M)); time.sleep(50)""",
+    "names in /tmp": """
+for i in range(200000): os.close(os.open(f"/tmp/{i}", os.O_CREAT))
+time.sleep(50)""",
+    "sockets": """
+import socket
+kept = []
+for i in range(4):
+    if os.fork() == 0:
+        for _ in range(120):
+            kept += [pair := socket.socketpair()]
+            for end in pair:
+                end.setblocking(False)
+                try:
+                    while True: end.send(bytes(60000))
+                except BlockingIOError: pass
+        time.sleep(50)
+time.sleep(50)""",
     "of one that hides": """
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 kept = bytearray(400 * M); time.sleep(50)""",
