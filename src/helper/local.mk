@@ -22,6 +22,7 @@ spoolgated_SOURCES = \
 	src/helper/resume.c src/helper/resume.h \
 	src/helper/secret.c src/helper/secret.h \
 	src/helper/server.c src/helper/server.h \
+	src/helper/spawn.c src/helper/spawn.h \
 	src/helper/start.c src/helper/start.h \
 	src/helper/stats.c src/helper/stats.h \
 	src/helper/submission.c src/helper/submission.h \

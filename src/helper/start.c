@@ -17,12 +17,11 @@
 #include "helper/end.h"
 #include "helper/jail.h"
 #include "helper/secret.h"
+#include "helper/spawn.h"
 #include "helper/start.h"
 #include "helper/stats.h"
 #include "spool/accept.h"
 #include "spool/redo.h"
-
-enum { HIGH_FD = 10 };	/* above the numbers that a supervisor is given */
 
 struct start {
 	struct task task;
@@ -161,14 +160,12 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 	p->groups = h->spool->groups;
 	p->live = tool->live ? strdup(tool->live) : NULL;
 	filter = tool->no_jail ? NULL : p->jail == JAIL_NONE && !tool->network ? h->filter_offline : h->filter;
-	p->filter = filter ? strdup(filter) : NULL;
-	p->cgroup = h->cgroup ? strdup(h->cgroup) : NULL;
-	p->bwrap = strdup(config_string(h->config, "helper", "bwrap"));
-	p->init = strdup(config_string(h->config, "helper", "init_program"));
 	p->inputs = calloc(job->n_inputs + 1, sizeof *p->inputs);
-	if (!p->bwrap || !p->init || (filter && !p->filter) || !p->inputs || (tool->live && !p->live) || (h->cgroup && !p->cgroup))
+	if (!p->inputs || (tool->live && !p->live))
 		return -ENOMEM;
-	r = join_lists(job->argv, NULL, &p->argv);
+	r = spawn_plan(p, h->config, filter, h->cgroup);
+	if (r == 0)
+		r = join_lists(job->argv, NULL, &p->argv);
 	if (r == 0)
 		r = join_lists(job->env, secrets, &env);
 	if (r == 0)
@@ -188,63 +185,6 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 }
 
 /* ---- spawning ---- */
-
-/* posix_spawn's dup2 actions run one after the other: a source must not lie where an earlier one lands. */
-static int
-add_fd(posix_spawn_file_actions_t *actions, int fd, int as, int *ret_high)
-{
-	*ret_high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
-	if (*ret_high < 0)
-		return -errno;
-	return -posix_spawn_file_actions_adddup2(actions, *ret_high, as);
-}
-
-static int
-spawn(const char *program, const int fds[4], pid_t *ret_pid)
-{
-	static const int targets[4] = { PLAN_JOB_FD, PLAN_LOCK_FD, PLAN_CONTROL_FD, PLAN_PLAN_FD };
-	char *argv[] = { (char *)(uintptr_t)program, NULL };
-	char *env[] = { NULL, NULL };
-	int high[4] = { -EBADF, -EBADF, -EBADF, -EBADF };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t term;
-	int r;
-
-	/* Sanitized builds want their options; nothing else of ours is for a supervisor. */
-	if (getenv("ASAN_OPTIONS")) {
-		static char options[512];
-
-		(void)snprintf(options, sizeof options, "ASAN_OPTIONS=%s", getenv("ASAN_OPTIONS"));
-		env[0] = options;
-	}
-	r = spawnattr_init_clean(&attr, 1);
-	if (r < 0)
-		return r;
-	/* SIGTERM is a kill of the job, which may be asked before the supervisor could block it by itself. */
-	(void)sigemptyset(&term);
-	(void)sigaddset(&term, SIGTERM);
-	r = -posix_spawnattr_setsigmask(&attr, &term);
-	if (r < 0) {
-		(void)posix_spawnattr_destroy(&attr);
-		return r;
-	}
-	r = -posix_spawn_file_actions_init(&actions);
-	if (r == 0) {
-		r = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-		if (r == 0)
-			r = -posix_spawn_file_actions_adddup2(&actions, 0, 1);
-		for (size_t i = 0; r == 0 && i < 4; i++)
-			r = add_fd(&actions, fds[i], targets[i], &high[i]);
-		if (r == 0)
-			r = -posix_spawn(ret_pid, program, &actions, &attr, argv, env);
-		(void)posix_spawn_file_actions_destroy(&actions);
-	}
-	(void)posix_spawnattr_destroy(&attr);
-	for (size_t i = 0; i < 4; i++)
-		close_fd(&high[i]);
-	return r;
-}
 
 int
 start_supervisor(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, int *job_fd, int *lock_fd)
@@ -270,7 +210,7 @@ start_supervisor(struct live *l, const struct job *job, char *const *secrets, en
 		return -errno;
 	ours = pair[0];
 	theirs = pair[1];
-	r = spawn(config_string(l->helper->config, "helper", "run_program"), (int[]){ *job_fd, *lock_fd, theirs, plan_fd }, &pid);
+	r = spawn_supervisor(config_string(l->helper->config, "helper", "run_program"), (int[]){ *job_fd, *lock_fd, theirs, plan_fd }, &pid);
 	if (r < 0)
 		return r;
 	/* Our child is not reaped before we do it: its pid is still its own. */
