@@ -101,14 +101,14 @@ mount_point(char ret[PATH_MAX])
 	return -ENOENT;
 }
 
-int
-cgroup_own(char **ret_path)
+static int
+find(const char *file, char **ret_path)
 {
 	char text[FILE_MAX], point[PATH_MAX], *path = NULL;
 	int r = mount_point(point);
 
 	if (r == 0)
-		r = read_text(AT_FDCWD, "/proc/self/cgroup", text, sizeof text);
+		r = read_text(AT_FDCWD, file, text, sizeof text);
 	if (r < 0)
 		return r;
 	path = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
@@ -119,6 +119,21 @@ cgroup_own(char **ret_path)
 	if (asprintf(ret_path, "%s%s", point, strcmp(path, "/") == 0 ? "" : path) < 0)
 		return -ENOMEM;
 	return 0;
+}
+
+int
+cgroup_own(char **ret_path)
+{
+	return find("/proc/self/cgroup", ret_path);
+}
+
+int
+cgroup_of(pid_t pid, char **ret_path)
+{
+	char file[40];
+
+	(void)snprintf(file, sizeof file, "/proc/%ld/cgroup", (long)pid);
+	return find(file, ret_path);
 }
 
 int

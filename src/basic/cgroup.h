@@ -12,6 +12,7 @@ int cgroup_write(int dir_fd, const char *file, const char *text);
 int cgroup_number(int dir_fd, const char *file, const char *key, uint64_t *ret);
 /* The folder of the calling process; the caller frees. -ENOENT: no cgroup v2 is mounted here. */
 int cgroup_own(char **ret_path);
+int cgroup_of(pid_t pid, char **ret_path);	/* of another one */
 /* Whether the folder's children have this controller. */
 int cgroup_has(int dir_fd, const char *controller);
 /* Kills whatever is in a folder without folders of its own, waits a moment for its end, and removes it. 0 also where there is none;

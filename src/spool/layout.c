@@ -357,6 +357,26 @@ spool_open(const char *path, struct spool **ret)
 	return 0;
 }
 
+static pid_t
+read_holder(int fd)
+{
+	char text[24] = { 0 };
+	ssize_t n = pread_full(fd, text, sizeof text - 1, 0);
+	char *end = NULL;
+	long pid = n > 0 ? strtol(text, &end, 10) : 0;
+
+	return end && *end == '\n' && pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
+}
+
+pid_t
+spool_holder(const char *path)
+{
+	scoped(close_fd) int root_fd = open_folder(AT_FDCWD, path);
+	scoped(close_fd) int fd = root_fd < 0 ? -EBADF : openat(root_fd, FILE_LOCK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? 0 : read_holder(fd);
+}
+
 int
 spool_lock(const struct spool *s, pid_t *ret_pid)
 {
@@ -368,12 +388,9 @@ spool_lock(const struct spool *s, pid_t *ret_pid)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		int saved = errno;
-		ssize_t n = pread_full(fd, text, sizeof text - 1, 0);
-		char *end = NULL;
-		long pid = n > 0 ? strtol(text, &end, 10) : 0;
 
 		if (ret_pid)
-			*ret_pid = end && *end == '\n' && pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
+			*ret_pid = read_holder(fd);
 		return -saved;
 	}
 	len = snprintf(text, sizeof text, "%ld\n", (long)getpid());

@@ -51,6 +51,9 @@ static inline void free_spool(struct spool **s) { *s = spool_free(*s); }
  * ret_pid tells who (0: unknown). */
 int spool_lock(const struct spool *s, pid_t *ret_pid);
 
+/* The process that the file `lock` names, which may be gone; 0: none, or it cannot be read. Takes no lock. */
+pid_t spool_holder(const char *path);
+
 /* The folder jobs/<xx>/<id>. -EINVAL: no id, -ENOENT: no such job. Of a spool opened for reading it is an O_PATH descriptor: the
  * gate may pass through the folder but not list it. */
 int spool_open_job(const struct spool *s, const char *id);
