@@ -6,6 +6,7 @@ libcli_a_SOURCES = \
 	src/cli/bundle.c src/cli/bundle.h \
 	src/cli/command.h \
 	src/cli/doctor.c \
+	src/cli/doctor_host.c src/cli/doctor_host.h \
 	src/cli/download.c src/cli/download.h \
 	src/cli/fetch.c \
 	src/cli/follow.c src/cli/follow.h \

@@ -32,7 +32,7 @@ static const struct subcommand jobs[] = {
 };
 
 static const struct subcommand administration[] = {
-	{ "doctor", command_doctor, "check the spool" },
+	{ "doctor", command_doctor, "try every protection of a jail on this host, or check the spool" },
 	{ "drain", command_drain, "accept nothing more; what is queued and runs goes on" },
 	{ "prune", command_prune, "remove finished jobs, or their files, before their time" },
 	{ "queue", command_queue, "show what is queued and running" },

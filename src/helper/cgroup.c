@@ -104,6 +104,36 @@ cgroups_open(struct helper *h)
 }
 
 int
+cgroups_join(const struct config *config, pid_t helper, char **ret_base)
+{
+	const char *asked = config_string(config, "helper", "cgroup");
+	scoped(free_ptr) char *base = NULL;
+	scoped(close_fd) int fd = -EBADF;
+	int r = 0;
+
+	if (strcmp(asked, "none") == 0)
+		return 0;
+	if (helper == 0) {
+		base = strcmp(asked, "auto") == 0 ? find_own() : strdup(asked);
+		r = base ? prepare(base) : 0;
+	} else {
+		char *leaf;
+
+		if (cgroup_of(helper, &base) < 0)
+			return 0;
+		leaf = strrchr(base, '/');
+		if (!leaf || strcmp(leaf, "/" LEAF) != 0)
+			return 0;	/* it found none */
+		*leaf = '\0';
+		fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = fd < 0 ? -errno : cgroup_write(fd, LEAF "/cgroup.procs", "0");
+	}
+	if (r == 0)
+		*ret_base = take_ptr(base);
+	return r;
+}
+
+int
 cgroups_remove(const struct helper *h, const char *id)
 {
 	scoped(free_ptr) char *path = NULL;

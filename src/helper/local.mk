@@ -22,8 +22,12 @@ spoolgated_SOURCES = \
 	src/helper/resume.c src/helper/resume.h \
 	src/helper/secret.c src/helper/secret.h \
 	src/helper/server.c src/helper/server.h \
+	src/helper/host.c src/helper/host.h \
+	src/helper/probe.c src/helper/probe.h \
+	src/helper/probe_tables.c src/helper/probe_tables.h \
 	src/helper/spawn.c src/helper/spawn.h \
 	src/helper/start.c src/helper/start.h \
+	src/helper/try.c src/helper/try.h \
 	src/helper/stats.c src/helper/stats.h \
 	src/helper/submission.c src/helper/submission.h \
 	src/helper/submit.c src/helper/submit.h \

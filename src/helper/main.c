@@ -29,6 +29,7 @@
 #include "helper/kill.h"
 #include "helper/live.h"
 #include "helper/pack.h"
+#include "helper/probe.h"
 #include "helper/secret.h"
 #include "helper/server.h"
 #include "helper/start.h"
@@ -562,9 +563,10 @@ run(struct helper *h, char *argv[])
 static void
 usage(FILE *to)
 {
-	(void)fputs("usage: spoolgated [--config FILE] [--check]\n"
+	(void)fputs("usage: spoolgated [--config FILE] [--check | --probe]\n"
 	    "  --config FILE  instead of " SYSCONFDIR "/spoolgate/spoolgate.conf\n"
 	    "  --check        report every fault of the configuration and the tool files, and exit (78: faults)\n"
+	    "  --probe        try every protection and limit of a jail on this host, print what holds as JSON, and exit\n"
 	    "  --version      print the version\n", to);
 }
 
@@ -573,11 +575,12 @@ main(int argc, char *argv[])
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'k' },
+		{ "probe", no_argument, NULL, 'p' },
 		{ "version", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	struct helper h = { .lock_fd = -EBADF, .secrets_fd = -EBADF };
 	struct rlimit files = { OPEN_FILES, OPEN_FILES };
-	bool check = false;
+	bool check = false, try = false;
 	int c, r;
 
 	log_init("spoolgated", LOG_INFO);
@@ -588,6 +591,9 @@ main(int argc, char *argv[])
 			break;
 		case 'k':
 			check = true;
+			break;
+		case 'p':
+			try = true;
 			break;
 		case 'v':
 			(void)puts("spoolgated " PACKAGE_VERSION);
@@ -608,7 +614,7 @@ main(int argc, char *argv[])
 		files.rlim_cur = files.rlim_max < OPEN_FILES ? files.rlim_max : OPEN_FILES;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	r = check ? EXIT_SUCCESS : run(&h, argv);
+	r = check ? EXIT_SUCCESS : try ? probe(h.config, h.tools) : run(&h, argv);
 	free_helper(&h);
 	return r;
 }
