@@ -136,7 +136,7 @@ def test_tools(count):
     return folder
 
 
-def pytest(count, name, folder, paths, seconds=STAGE_SECONDS):
+def pytest(count, name, folder, paths, seconds=STAGE_SECONDS, at_once=2):
     """The tests of running programs, against this build."""
     report = LOGS / f"{name}.xml"
     report.unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def pytest(count, name, folder, paths, seconds=STAGE_SECONDS):
     try:
         build.install(str(folder), f"{work}/programs")
         env = {**os.environ, "SPOOLGATE_VENV": str(test_tools(count) or ""), "SPOOLGATE_BUILD": str(folder), "SPOOLGATE_PROGRAMS": f"{work}/programs", "PYTHONDONTWRITEBYTECODE": "1"}
-        status = run(name, ["/usr/bin/python3", "-s", "-m", "pytest", "-n", "2", "--dist", "loadfile", "-c", SOURCE / "tests/pytest.ini",
+        status = run(name, ["/usr/bin/python3", "-s", "-m", "pytest", "-n", str(at_once), "--dist", "loadfile", "-c", SOURCE / "tests/pytest.ini",
                             "--rootdir", SOURCE / "tests", f"--junitxml={report}", f"--basetemp={work}/pytest", *paths],
                      env=env, seconds=seconds)
     finally:
@@ -167,7 +167,8 @@ def pytest(count, name, folder, paths, seconds=STAGE_SECONDS):
         count.fail(f"{name}: pytest ended with {status}\n{tail(name)}")
 
 
-RUNNING = ["tests/http", "tests/regress", "tests/crash"]	# against any build
+RUNNING = ["tests/http", "tests/regress", "tests/crash", "tests/attack/test_attacks.py"]	# against any build
+COMPARING = ["tests/attack/test_neighbours.py"]	# of times, with the machine for themselves
 COMMANDS = ["tests/commands"]	# quickstart, which builds by itself
 
 
@@ -187,6 +188,12 @@ def stage_running(count):
     folder = configured(count, "gcc", ["--enable-werror"])
     if folder:
         pytest(count, "running", folder, RUNNING + COMMANDS)
+
+
+def stage_comparing(count):
+    folder = configured(count, "gcc", ["--enable-werror"])
+    if folder:
+        pytest(count, "comparing", folder, COMPARING, at_once=1)
 
 
 def stage_sanitized(count):

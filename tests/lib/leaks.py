@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 from stack import procs
@@ -44,7 +45,9 @@ def reports(folder):
 
 
 def cores(folder):
-    return [str(path) for path in Path(folder).rglob("core*") if path.is_file() and path.open("rb").read(4) == b"\x7fELF"]
+    # find(1), for a hostile job may have left folders deeper than Python recurses.
+    found = subprocess.run(["find", folder, "-type", "f", "-name", "core*"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return [path for path in found if Path(path).open("rb").read(4) == b"\x7fELF"]
 
 
 def check(stack):
