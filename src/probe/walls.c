@@ -317,24 +317,28 @@ opens(const char *path)
 	return err;
 }
 
+static bool
+is_denial(int err)
+{
+	return err == EACCES || err == EPERM;
+}
+
 /* Pid 1 has its supervisor's socket, and knows the filter. */
 static void
 init(void)
 {
-	static const char *const files[] = { "/proc/1/mem", "/proc/1/environ", "/proc/1/fd", "/proc/1/maps" };
-	char byte = 0;
+	static const char *const files[] = { "/proc/1/mem", "/proc/1/environ", "/proc/1/maps" };
+	char byte = 0, link[64];
 	struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)0x1000, 1 };
-	int err = 0;
+	const char *shown = "its descriptors";
+	/* Not the folder, which root may open. */
+	int err = readlink("/proc/1/fd/3", link, sizeof link) < 0 ? errno : 0;
 
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+	for (size_t i = 0; is_denial(err) && i < sizeof files / sizeof *files; i++) {
 		err = opens(files[i]);
-		if (err != EACCES && err != EPERM) {
-			tell("init-hidden", false, "%s: %s", files[i], error_name(err));
-			break;
-		}
+		shown = files[i];
 	}
-	if (err == EACCES || err == EPERM)
-		tell("init-hidden", true, "memory, environment and descriptors: %s", error_name(err));
+	tell("init-hidden", is_denial(err), "%s: %s", is_denial(err) ? "memory, environment and descriptors" : shown, error_name(err));
 	err = process_vm_readv(1, &here, 1, &there, 1, 0) < 0 ? errno : 0;
 	if (err == EPERM || err == ENOSYS)
 		err = ptrace(PTRACE_SEIZE, 1, NULL, NULL) < 0 ? errno : 0;

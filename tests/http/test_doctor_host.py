@@ -50,6 +50,8 @@ OPENED = {
     "ipc": (without("--unshare-ipc"), {"namespace-ipc"}, True),
     "the cgroup namespace": (without("--unshare-cgroup"), {"namespace-cgroup"}, True),
     "the remount": ("drop('--remount-ro', '/')", {"read-only"}, True),
+    "the host's name": ("words += ['--hostname', 'other']", {"host-name"}, True),
+    "the job's folder": ("insert('--remount-ro', '/job')", {"job-folder"}, True),
     "a capability": ("words += ['--cap-add', 'CAP_NET_ADMIN']", {"no-capabilities"}, False),
     "user namespaces": ("drop('--disable-userns')", {"no-new-users"}, True),
     "a variable": ("words += ['--setenv', 'LEAK', 'secret']", {"environment"}, True),
@@ -254,6 +256,16 @@ os.execve({real!r}, [{real!r}], dict(os.environ))
     assert off(document) <= {"landlock"} and not document["protected"]
     done = host.doctor()
     assert done.returncode == 1 and re.search(r"^open-files +off ", done.stdout, re.M) and "off: memory: " in done.stdout, done.stdout
+
+
+def test_root_has_the_same_walls(make_host):
+    machine.need_root()
+    host = make_host({"plain": TOOL})
+    os.chown(host.spool, 0, 0)
+    document = host.json(0)
+    assert document["host"]["uid"] == 0 and document["protected"], document
+    # The kernel does not count root's processes.
+    assert {one["name"]: one["by"] for one in document["limits"]}["processes"] != "kernel"
 
 
 def test_what_cannot_be_found_out_is_no_verdict(make_host):
