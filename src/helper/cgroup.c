@@ -126,6 +126,8 @@ cgroups_join(const struct config *config, pid_t helper, char **ret_base)
 			return 0;	/* it found none */
 		*leaf = '\0';
 		fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && cgroup_has(fd, "memory") <= 0)
+			return 0;	/* and this one has nothing to keep limits with */
 		r = fd < 0 ? -errno : cgroup_write(fd, LEAF "/cgroup.procs", "0");
 	}
 	if (r == 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,12 +74,27 @@ test_what_is_not_there_is_removed(void **state)
 	assert_int_equal(cgroup_remove(path), 0);
 }
 
+static void
+test_every_process_has_its_place(void **state)
+{
+	scoped(free_ptr) char *own = NULL, *same = NULL, *gone = NULL;
+	int r = cgroup_own(&own);
+
+	(void)state;
+	assert_int_equal(cgroup_of(getpid(), &same), r);
+	if (r == 0)	/* where a cgroup v2 is mounted */
+		assert_string_equal(own, same);
+	assert_int_equal(cgroup_of(INT_MAX, &gone), -ENOENT);
+	assert_null(gone);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_what_is_not_there_is_removed),
+		cmocka_unit_test(test_every_process_has_its_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

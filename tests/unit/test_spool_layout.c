@@ -249,12 +249,15 @@ test_spool_lock_tells_who_has_it(void **state)
 	assert_int_equal(fcntl(lock, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 	assert_int_equal(spool_lock(f->s, &pid), -EWOULDBLOCK);
 	assert_int_equal(pid, getpid());
+	assert_int_equal(spool_holder(f->path), getpid());
 	help_write(f->s->root_fd, "lock", "12x");
+	assert_int_equal(spool_holder(f->path), 0);
 	assert_int_equal(spool_lock(f->s, &pid), -EWOULDBLOCK);
 	assert_int_equal(pid, 0);
 	close_fd(&lock);
 	second = spool_lock(f->s, &pid);
 	assert_true(second >= 0);
+	assert_int_equal(spool_holder("/nonexistent"), 0);
 }
 
 static void
