@@ -331,7 +331,7 @@ say_all(json_object *doc, bool exposed)
 		if (strcmp(text_of(item(tools, i), "trust"), "trusted") != 0)
 			say("1 is not trusted and would not be protected.\n", text_of(item(tools, i), "name"), "");
 	if (is(doc, "protected"))
-		(void)puts("Every protection and every limit of an untrusted tool holds on this host.");
+		(void)puts("Every protection and every limit that an untrusted tool needs holds on this host.");
 	else
 		(void)puts(exposed ? "Untrusted tools are not protected on this host." :
 		    "Untrusted tools would not be protected on this host; there are only trusted ones.");

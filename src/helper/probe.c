@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "basic/cgroup.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
@@ -27,6 +29,7 @@ struct probe {
 	bool jail;
 	bool all_held;
 	bool exact;	/* a cgroup keeps limits */
+	bool shares;	/* that of the helper hands the CPU controller on */
 };
 
 static int
@@ -238,9 +241,37 @@ try_limit(struct probe *p, const struct limit_trial *one, json_object *array)
 	p->exact = p->exact || t.result.exact;
 	jsonw_string(&w, "name", one->name);
 	jsonw_bool(&w, "held", held);
+	jsonw_bool(&w, "required", true);
 	jsonw_string(&w, "by", kept_by(one, &t.result));
 	jsonw_string(&w, "how", how);
 	jsonw_string(&w, "means", one->means);
+	return array_add(array, &w);
+}
+
+/* Told and not tried: it takes much time and other work to be seen. Where nothing keeps it a tool is slow to its neighbours, not free. */
+static int
+try_share(const struct probe *p, json_object *array)
+{
+	static const struct limits limits = { .wall_usec = 20000000, .log_bytes = 65536, .stdout_bytes = 65536 };
+	static const char *const args[] = { "share", NULL };
+	scoped(jsonw_done) struct jsonw w = jsonw_new();
+	scoped(trial_done) struct trial t = { .output = NULL };
+	scoped(close_stream) FILE *file = fopen("/proc/self/autogroup", "re");
+	char line[LINE_MAX_BYTES], own[64] = "", *enabled = NULL, *group = NULL;
+	bool held = false, counted = p->exact && p->shares;
+	int r = try_run(&p->ground, args, &limits, true, true, &t);
+
+	if (r < 0)
+		return r;
+	if (file && fscanf(file, "%63s", own) == 1 && find_line(t.output, "share", line, &enabled, &group))
+		held = strcmp(enabled, "1") == 0 && strcmp(group, "-") != 0 && strcmp(group, own) != 0;
+	jsonw_string(&w, "name", "cpu-share");
+	jsonw_bool(&w, "held", counted || held);
+	jsonw_bool(&w, "required", false);
+	jsonw_string(&w, "by", counted ? "cgroup" : "kernel");
+	jsonw_string(&w, "how", counted ? "each job has the same cpu.weight" : held ? "each job is a session with a share of its own" :
+	    "the scheduler counts processes, not jobs: sysctl kernel.sched_autogroup_enabled=1, or a delegated cgroup");
+	jsonw_string(&w, "means", "many processes get no more of the CPUs than one");
 	return array_add(array, &w);
 }
 
@@ -310,6 +341,8 @@ try_all(struct probe *p, struct jsonw *w)
 
 	for (size_t i = 0; r == 0 && p->jail && i < n_limit_trials; i++)
 		r = is_interrupted() ? -EINTR : try_limit(p, &limit_trials[i], limits);
+	if (r == 0 && p->jail)
+		r = try_share(p, limits);
 	for (const struct tool *tool = tools_after(p->tools, ""); r == 0 && tool; tool = tools_after(p->tools, tool->name))
 		r = add_tool(p, tool, tools);
 	jsonw_add(w, "jail", jail);
@@ -346,6 +379,14 @@ block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static bool
+has_shares(const char *cgroup)
+{
+	scoped(close_fd) int fd = cgroup ? open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+	return fd >= 0 && cgroup_has(fd, "cpu") > 0;
+}
+
 int
 probe(const struct config *config, const struct tools *tools)
 {
@@ -366,6 +407,7 @@ probe(const struct config *config, const struct tools *tools)
 	}
 	r = ground_open(&p.ground, config, filter, cgroup);
 	if (r == 0) {
+		p.shares = has_shares(cgroup);
 		jsonw_add(&w, "host", describe_host(helper, cgroup, why));
 		r = try_all(&p, &w);
 	} else {

@@ -5,7 +5,7 @@
  *   host         {"kernel","uid","gid","user_namespaces","landlock_abi","cgroup" (null: none),"cgroup_why","helper" (pid, null: none runs)}
  *   jail         {"held","how","hints"}: whether there is one at all; without it the next two are empty
  *   protections  [{"name","held","required","how","means"}]; one that is not required has others before it
- *   limits       [{"name","held","by","how","means"}]; by: cgroup, kernel, supervisor, or approximate
+ *   limits       [{"name","held","required","by","how","means"}]; by: cgroup, kernel, supervisor, or approximate
  *   tools        [{"name","trust","protected","note"}]: note: what is particular about it, for people
  *   protected    whether untrusted tools are: the jail, every required protection and every limit hold */
 #ifndef SPOOLGATE_PROBE_H

@@ -201,13 +201,33 @@ core(void)
 	abort();
 }
 
+/* Tells instead of trying, for only much time and other work would show it: whether the kernel's scheduler shares out by session, and which
+ * of its groups this one is in. */
+static void
+share(void)
+{
+	FILE *on = fopen("/proc/sys/kernel/sched_autogroup_enabled", "re"), *own = fopen("/proc/self/autogroup", "re");
+	char group[64] = "-";
+	int enabled = 0;
+
+	if (on)
+		enabled = fgetc(on) == '1';
+	if (own && fscanf(own, "%63s", group) != 1)
+		(void)strcpy(group, "-");
+	(void)printf("share\t%d\t%s\n", enabled, group);
+	if (on)
+		(void)fclose(on);
+	if (own)
+		(void)fclose(own);
+}
+
 bool
 limits(const char *mode)
 {
 	static const struct { const char *name; void (*run)(void); } modes[] = {
 		{ "wall", wait_long }, { "cpu", spin }, { "memory", memory }, { "shared", shared }, { "processes", processes },
 		{ "file", file }, { "open-files", open_files }, { "address-space", address_space }, { "print", print_much },
-		{ "many-files", many_files }, { "much-output", much_output }, { "core", core },
+		{ "many-files", many_files }, { "much-output", much_output }, { "core", core }, { "share", share },
 	};
 
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
