@@ -17,7 +17,8 @@ int host_user_namespaces(void);
  * found to forbid it, or, where none is, what else it can be. -ENOMEM. */
 int host_add_hints(const struct config *config, json_object *array);
 
-/* The account of the spool's owner, where the caller is root: for good, with its groups. Without a spool: the account spoolgate, where there is one. */
+/* The account of the spool's owner, where the caller is root: for good, with its groups. Without a spool:
+ * the account spoolgate, where there is one. */
 int host_become_owner(const struct config *config);
 /* The process that has the spool now; 0: none is found. */
 pid_t host_helper(const struct config *config);

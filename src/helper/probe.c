@@ -213,7 +213,8 @@ judge(const struct limit_trial *one, const struct trial *t, char *ret_how, size_
 	}
 	held = result->verdict == one->verdict && (!one->message || strncmp(result->message, one->message, strlen(one->message)) == 0);
 	if (one->most >= 0)
-		held = held && counted && strtol(amount, NULL, 10) <= one->most && (strcmp(err, "worked") != 0 || one->verdict == VERDICT_SIGNALLED);
+		held = held && counted && strtol(amount, NULL, 10) <= one->most &&
+		    (strcmp(err, "worked") != 0 || one->verdict == VERDICT_SIGNALLED);
 	return held && result->log_bytes <= one->limits.log_bytes && result->stdout_bytes <= one->limits.stdout_bytes &&
 	    (one->verdict != VERDICT_SIGNALLED || result->output_files == 0);
 }
@@ -281,7 +282,8 @@ is_interrupted(void)
 {
 	sigset_t pending;
 
-	return sigpending(&pending) == 0 && (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) || sigismember(&pending, SIGHUP));
+	return sigpending(&pending) == 0 &&
+	    (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) || sigismember(&pending, SIGHUP));
 }
 
 /* ---- the host, and its tools ---- */

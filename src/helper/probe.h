@@ -1,6 +1,6 @@
-/* probe.h - `spoolgated --probe`, which `spoolgate doctor` asks: every protection and every limit of a jail, tried on this host by a program
- * in a tool's place (src/probe), as the helper's account, with the configuration as it is. It needs no running helper and is in the way
- * of none: its jobs are in no spool. Prints one JSON object on standard output:
+/* probe.h - `spoolgated --probe`, which `spoolgate doctor` asks: every protection and every limit of a jail, tried on this host by a
+ * program in a tool's place (src/probe), as the helper's account, with the configuration as it is. It needs no running helper and is
+ * in the way of none: its jobs are in no spool. Prints one JSON object on standard output:
  *
  *   host         {"kernel","uid","gid","user_namespaces","landlock_abi","cgroup" (null: none),"cgroup_why","helper" (pid, null: none runs)}
  *   jail         {"held","how","hints"}: whether there is one at all; without it the next two are empty

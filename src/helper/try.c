@@ -25,8 +25,9 @@ enum { OUTPUT_MAX = 256 * 1024, END_MSEC = 60 * 1000 };
 int
 ground_open(struct ground *g, const struct config *config, const char *filter, const char *cgroup)
 {
-	/* A tool's files may need more room than /run has; what is here is small and gone soon. */
-	static const char *const places[] = { "/dev/shm", "/tmp", "/var/tmp" };
+	const char *tmpdir = getenv("TMPDIR");
+	/* What is here is small and gone soon; in memory it costs no flush. */
+	const char *const places[] = { tmpdir && *tmpdir == '/' ? tmpdir : "/dev/shm", "/dev/shm", "/tmp", "/var/tmp" };
 	const char *init = config_string(config, "helper", "init_program"), *slash = strrchr(init, '/');
 
 	*g = (struct ground){ .config = config, .filter = filter, .cgroup = cgroup, .fd = -EBADF };

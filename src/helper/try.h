@@ -1,5 +1,5 @@
-/* try.h - one run of spoolgate-probe as the tool of a jail: by the real supervisor, with a plan as a job has it, in a folder of its own that
- * is no job of the spool. */
+/* try.h - one run of spoolgate-probe as the tool of a jail: by the real supervisor, with a plan as a job has it, in a folder of its
+ * own that is no job of the spool. */
 #ifndef SPOOLGATE_TRY_H
 #define SPOOLGATE_TRY_H
 
@@ -15,7 +15,7 @@ struct ground {
 	const char *filter;	/* filter.h */
 	const char *cgroup;	/* the delegated one; NULL: none */
 	char *program;	/* spoolgate-probe, which lies beside spoolgate-init */
-	char path[PATH_MAX];	/* of the folder, in memory where there is room */
+	char path[PATH_MAX];	/* of the folder: in TMPDIR, or in memory where it can be */
 	int fd;	/* the folder; -EBADF: not made */
 };
 

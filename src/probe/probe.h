@@ -1,6 +1,7 @@
-/* probe.h - spoolgate-probe: what a tool could try in its jail, tried. It runs as the tool of a jail like any other, with a mode as its first
- * argument, and prints a line for each thing it tried: name, "held" or "open", and how it found out, with a tabulator between; or, in a mode
- * for limits, the name, how much it got and the error that ended it. The helper judges (helper/probe.h).
+/* probe.h - spoolgate-probe: what a tool could try in its jail, tried. It runs as the tool of a jail like any other, with a mode as
+ * its first argument, and prints a line for each thing it tried: name, "held" or "open", and how it found out, with a tabulator
+ * between; or, in a mode for limits, the name, how much it got and the error that ended it. No JSON, for it links nothing: the
+ * helper makes that, and judges (helper/probe.h).
  *
  * Modes: `walls` and `calls` (this file), `users` (a new user namespace, for a jail without filter), and those of limits.c. */
 #ifndef SPOOLGATE_PROBE_PROBE_H

@@ -1,5 +1,5 @@
-"""`spoolgate doctor` tries every protection and every limit on this very host: what holds is told as on, what was left out as off, by name, and
-with a tool that nobody vouches for that is a failure."""
+"""`spoolgate doctor` tries every protection and every limit on this very host: what holds is told as on, what was left out as off, by
+name, and with a tool that nobody vouches for that is a failure."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from stack import accounts, folder
 
 TOOL = running.tool(["/bin/true"])
 TRUSTED = running.tool(["/bin/true"], trust="trusted")
-# Bubblewrap with other options: they come by descriptor 7, each ended by a NUL, and the filter by 6. `change` is code that works on `words`.
+# Bubblewrap with other options: they come by descriptor 7, each ended by a NUL, and the filter by 6. CHANGE is code on `words`.
 BWRAP = """#!/usr/bin/python3 -Ss
 import os, sys
 def replace(number, data):
@@ -60,7 +60,8 @@ OPENED = {
     "a device": ("insert('--dev-bind', '/dev/null', '/dev/kmsg')", {"few-devices"}, True),
     # One instruction: allow.
     "the filter": ("replace(6, bytes.fromhex('060000000000ff7f'))",
-                   {"call-keyctl", "call-memfd_create", "call-io_uring_setup", "call-clone3", "call-shmget", "call-setsid", "call-setns", "socket-netlink"},
+                   {"call-keyctl", "call-memfd_create", "call-io_uring_setup", "call-clone3", "call-shmget", "call-setsid", "call-setns",
+                    "socket-netlink"},
                    False),
 }
 
@@ -73,13 +74,16 @@ class Host:
         os.chmod(self.path, 0o711)
         self.spool = os.path.join(self.path, "spool")
         folder.own_folder(self.spool, accounts.helper(), 0o711)
+        folder.own_folder(os.path.join(self.path, "tmp"), accounts.helper(), 0o700)
         os.mkdir(os.path.join(self.path, "tools"))
         for name, text in tools.items():
             folder.write(os.path.join(self.path, "tools", name + ".tool"), text)
         libexec = os.path.join(programs, "libexec/spoolgate")
-        keys = {"tools": os.path.join(self.path, "tools"), "run_program": f"{libexec}/spoolgate-run", "init_program": f"{libexec}/spoolgate-init", **helper}
+        keys = {"tools": os.path.join(self.path, "tools"), "run_program": f"{libexec}/spoolgate-run",
+                "init_program": f"{libexec}/spoolgate-init", **helper}
         self.config = os.path.join(self.path, "spoolgate.conf")
-        folder.write(self.config, f"[spool]\npath = {self.spool}\n[helper]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()))
+        folder.write(self.config, f"[spool]\npath = {self.spool}\n[helper]\n"
+                     + "".join(f"{k} = {v}\n" for k, v in keys.items()))
 
     def program(self, name, text):
         """One that the helper's account may execute."""
@@ -91,8 +95,16 @@ class Host:
     def argv(self, *args):
         return [os.path.join(self.programs, "bin/spoolgate"), "doctor", "--config", self.config, *args]
 
+    def environment(self):
+        return {**os.environ, "TMPDIR": os.path.join(self.path, "tmp")}
+
+    def left_behind(self):
+        return os.listdir(os.path.join(self.path, "tmp"))
+
     def doctor(self, *args):
-        return subprocess.run(self.argv(*args), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(self.argv(*args), stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.environment())
+        assert not self.left_behind()
+        return done
 
     def json(self, status):
         done = self.doctor("--json")
@@ -120,16 +132,12 @@ def limits_off(document):
     return {one["name"] for one in document["limits"] if one["required"] and not one["held"]}
 
 
-def left_behind():
-    return [name for name in os.listdir("/dev/shm") if name.startswith("spoolgate-probe-")]
-
-
 def blocked(argv):
     """Runs it where no further user namespace may be made: in one of its own, with this account's or all ids."""
     # Capabilities come with an exec as root, which it is once its ids are mapped.
     script = """read -r word && exec /bin/sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"' sh "$@" """
-    with subprocess.Popen(["/usr/bin/unshare", "--user", "/bin/sh", "-c", script, "sh", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(["/usr/bin/unshare", "--user", "/bin/sh", "-c", script, "sh", *argv], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         own = os.readlink("/proc/self/ns/user")
         machine.wait_for(lambda: os.readlink(f"/proc/{child.pid}/ns/user") != own, 30, "it has its own namespace")
         everybody = os.getuid() == 0
@@ -182,7 +190,6 @@ def test_all_of_it_holds_beside_a_running_helper(make_stack):
 
     # The spool and the job that runs have not noticed.
     assert stack.jobs() == before and v1.job(client.get(f"/jobs/{job}"))["state"] == "running"
-    assert not left_behind()
     client.request("POST", f"/jobs/{job}/kill")
     client.wait(job)
 
@@ -233,7 +240,6 @@ def test_what_is_left_out_is_off(make_host, what):
     for name in wanted:
         assert re.search(rf"^{name} +off ", done.stdout, re.M) and f"off: {name}: " in done.stdout, done.stdout
     assert "plain is not trusted and would not be protected." in done.stdout
-    assert not left_behind()
 
 
 def test_a_limit_that_does_not_hold_is_off(make_host, programs):
@@ -265,10 +271,22 @@ def test_root_has_the_same_walls(make_host):
     machine.need_root()
     host = make_host({"plain": TOOL})
     os.chown(host.spool, 0, 0)
+    os.chown(os.path.join(host.path, "tmp"), 0, 0)
     document = host.json(0)
     assert document["host"]["uid"] == 0 and document["protected"], document
     # The kernel does not count root's processes.
     assert {one["name"]: one["by"] for one in document["limits"]}["processes"] != "kernel"
+
+
+def test_an_interrupted_one_leaves_nothing(make_host):
+    host = make_host({"plain": TOOL})
+    probe = [os.path.join(host.programs, "sbin/spoolgated"), "--config", host.config, "--probe"]
+    with subprocess.Popen(probe, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          env=host.environment()) as child:
+        machine.wait_for(host.left_behind, 30, "it has its folder")
+        child.terminate()
+        out, _ = child.communicate(timeout=60)
+    assert child.returncode != 0 and not out and not host.left_behind()
 
 
 def test_what_cannot_be_found_out_is_no_verdict(make_host):
