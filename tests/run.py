@@ -168,6 +168,7 @@ def pytest(count, name, folder, paths, seconds=STAGE_SECONDS, at_once=2):
 
 
 RUNNING = ["tests/http", "tests/regress", "tests/crash", "tests/attack/test_attacks.py"]	# against any build
+GUEST = ["tests/guest"]	# what needs a kernel of its own
 COMPARING = ["tests/attack/test_neighbours.py"]	# of times, with the machine for themselves
 COMMANDS = ["tests/commands"]	# quickstart, which builds by itself
 
@@ -188,6 +189,14 @@ def stage_running(count):
     folder = configured(count, "gcc", ["--enable-werror"])
     if folder:
         pytest(count, "running", folder, RUNNING + COMMANDS)
+
+
+def stage_guest(count):
+    folder = configured(count, "gcc", ["--enable-werror"])
+    if folder:
+        (BUILDS / "guest").mkdir(exist_ok=True)
+        os.environ["SPOOLGATE_GUEST"] = str(BUILDS / "guest")
+        pytest(count, "guest", folder, GUEST, at_once=1)
 
 
 def stage_comparing(count):

@@ -167,6 +167,7 @@ look_at_remains(struct look *k, const struct job_run *run)
 		set_verdict(k, VERDICT_LOST, "given up after as many attempts as are allowed");
 	else
 		queue_again(k, true);
+	k->result.exact = run->cgroup[0] != '\0';
 }
 
 /* The lock is ours: nobody runs it. */

@@ -54,7 +54,7 @@ while True:
 """, "timeout", "RLIMIT_NPROC of the jail's own user namespace, then the wall limit", WALL, limits={"limit_wall": "3s"},
            cgroup="pids.max and RLIMIT_NPROC, then the wall limit", heavy=True),
     Attack("memory bomb", """
-kept = bytearray(1000 * M)
+kept = [bytearray(M) for _ in range(1000)]
 time.sleep(50)
 """, "out_of_memory", "init adds up the tree and kills it", MEMORY, cgroup="memory.max", heavy=True),
     Attack("memory bomb in a grandchild whose parents exit with 0", """
