@@ -312,6 +312,19 @@ def case_strict(helper):
     report("strict", result=result)
 
 
+def case_doctor(helper):
+    """What it finds out, as root beside a job and as the helper's account, which may not enter the helper's cgroup."""
+    job = helper.submit("long", TREE)
+    begun(job)
+    for name, ids in (("doctor", {}), ("doctor outside", {"user": UID, "group": UID, "extra_groups": []})):
+        done = subprocess.run([PROGRAMS + "/bin/spoolgate", "doctor", "--config", STATE + "/spoolgate.conf", "--json"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120, **ids)
+        report(name, status=done.returncode, said=json.loads(done.stdout or "null"), errors=done.stderr[-1000:], gone=gone(job),
+               helper=helper.process.pid, inside=len(processes_of(job)))
+    helper.kill(job)
+    helper.wait(job)
+
+
 def case_attacks(helper):
     other = helper.submit("long", attacks.HEAD + "open('secret', 'w').write('x'); print('up', flush=True); time.sleep(1000)")
     begun(other)
@@ -362,7 +375,7 @@ def main():
     helper = Helper()
     helper.start()
     report("start", log=read("/tmp/helper.log"), leaf=read(f"/proc/{helper.process.pid}/cgroup").strip())
-    for case in (case_memory, case_processes, case_cpu, case_share, case_ends, case_strict, case_attacks):
+    for case in (case_memory, case_processes, case_cpu, case_share, case_ends, case_strict, case_doctor, case_attacks):
         begin = time.monotonic()
         try:
             case(helper)

@@ -89,6 +89,33 @@ def test_strict_limits_are_served(facts):
     assert verdict(facts["strict"]["result"]) == ("passed", "")
 
 
+def limits_of(facts, case):
+    seen = facts[case]
+    assert seen["status"] == 0 and seen["said"]["protected"], seen
+    assert all(one["held"] for one in seen["said"]["protections"]), seen
+    # Neither the helper nor its job has noticed.
+    assert seen["said"]["host"]["helper"] == seen["helper"] and seen["inside"] == 12 and seen["gone"] is True
+    return {one["name"]: (one["held"], one["by"]) for one in seen["said"]["limits"]}
+
+
+def test_doctor_tells_exact_limits(facts):
+    limits = limits_of(facts, "doctor")
+    assert facts["doctor"]["said"]["host"]["cgroup"] == "/sys/fs/cgroup/spoolgate" and facts["doctor"]["said"]["host"]["uid"] == 900
+    assert all(held for held, _ in limits.values()), facts["doctor"]
+    assert {name for name, (_, by) in limits.items() if by == "cgroup"} == {"memory", "memory-shared", "cpu", "processes", "cpu-share"}
+    assert {tool["name"]: tool["note"] for tool in facts["doctor"]["said"]["tools"]}["strict"] == ""
+
+
+def test_doctor_tells_approximate_limits_where_it_cannot_look(facts):
+    limits = limits_of(facts, "doctor outside")
+    said = facts["doctor outside"]["said"]
+    assert said["host"]["cgroup"] is None and "root alone" in said["host"]["cgroup_why"]
+    assert {name for name, (_, by) in limits.items() if by == "approximate"} == {"memory", "memory-shared", "cpu"}
+    # Debian's kernel has a share for each session and leaves it switched off.
+    assert {name for name, (held, _) in limits.items() if not held} == {"cpu-share"}
+    assert {tool["name"]: tool["note"] for tool in said["tools"]}["strict"] == "refused: its limits are to be strict"
+
+
 @pytest.mark.parametrize("attack", [a for a in attacks.ATTACKS if not a.name.startswith("10 GB")], ids=lambda a: a.name)
 def test_attack(facts, attack):
     seen = facts["attacks"][attack.name]
