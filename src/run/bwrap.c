@@ -118,7 +118,7 @@ bwrap_options(const struct plan *plan, const char *work_path, struct strbuf *ret
 	option(s, "--disable-userns");
 	option(s, "--die-with-parent");
 	option(s, "--as-pid-1");
-	/* Its only session: the filter refuses another. The kernel shares the CPUs out by session, so the supervisor keeps its share. */
+	/* Init's; the tool gets one of its own, and no other. The kernel shares the CPUs out by session. */
 	option(s, "--new-session");
 	option2(s, "--cap-drop", "ALL");
 	option2(s, "--hostname", "spoolgate");

@@ -34,8 +34,8 @@
 
 enum { EXIT_USAGE = 64, EXIT_PROTOCOL = 76 };
 
-/* Between two looks at the tree. A look takes 20 us and as much again for each process, and is to cost a twentieth of one CPU at most;
- * but until the next one the tree may fill memory as fast as each of the CPUs can. */
+/* Between two looks at the tree. A look takes 20 us and as much again for each process, and is to cost a twentieth of one CPU; but until
+ * the next one the tree may fill memory as fast as each of the CPUs can, so one that makes looks dear gets them all the same. */
 enum { LOOK_USEC_MIN = 4000, LOOK_USEC_MAX = 100 * 1000, LOOK_SHARE = 20, NAMELESS_USEC = 500 * 1000 };
 #define FILL_BYTES_PER_USEC 4096U
 
@@ -189,8 +189,9 @@ become_tool(const struct init *in, struct exec_failure volatile *ret)
 	sigset_t none;
 	int r = 0;
 
-	ret->step = "process group";
-	if (setpgid(0, 0) < 0) {
+	/* Of its own: where the kernel shares the CPUs out by session, nothing that it starts can starve init, which watches it. */
+	ret->step = "session";
+	if (setsid() < 0) {
 		ret->err = errno;
 		_exit(1);
 	}
@@ -305,7 +306,7 @@ look(struct init *in)
 	struct init_message m = { 0 };
 	struct tree_use use = { 0 };
 	struct rusage ru = { 0 };
-	uint64_t begun = now_usec(), wait = 0, memory = 0, cpu = 0;
+	uint64_t begun = now_usec(), took = 0, wait = 0, memory = 0, cpu = 0;
 
 	if (begun < in->next_look)
 		return true;
@@ -334,9 +335,10 @@ look(struct init *in)
 		wait = LOOK_USEC_MAX;
 	if (wait < LOOK_USEC_MIN)
 		wait = LOOK_USEC_MIN;
-	if (wait < (now_usec() - begun) * LOOK_SHARE)
-		wait = (now_usec() - begun) * LOOK_SHARE;
-	in->next_look = now_usec() + wait;
+	took = now_usec() - begun;
+	if (wait < took * LOOK_SHARE)
+		wait = took * LOOK_SHARE < LOOK_USEC_MAX ? took * LOOK_SHARE : took * 2 < LOOK_USEC_MAX ? LOOK_USEC_MAX : took * 2;
+	in->next_look = begun + took + wait;
 	if (begun >= in->next_nameless)
 		in->next_nameless = now_usec() + NAMELESS_USEC;
 	return true;
@@ -380,6 +382,7 @@ empty(struct init *in)
 static void
 serve(struct init *in)
 {
+	in->next_look = now_usec() + LOOK_USEC_MIN;
 	for (;;) {
 		struct pollfd p[2] = {
 			{ .fd = in->signal_fd, .events = POLLIN },

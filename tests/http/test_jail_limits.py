@@ -75,6 +75,11 @@ for i in range(4):
                 except BlockingIOError: pass
         time.sleep(50)
 time.sleep(50)""",
+    "behind others who take the CPUs": """
+for _ in range(50):
+    if os.fork() == 0:
+        while True: pass
+kept = bytearray(300 * M); time.sleep(50)""",
     "of one that hides": """
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 kept = bytearray(400 * M); time.sleep(50)""",
