@@ -33,6 +33,7 @@
 #include "run/tree.h"
 
 enum { EXIT_USAGE = 64, EXIT_PROTOCOL = 76 };
+enum { SIGNALS_MAX = 1024, QUEUES_BYTES = 64 * 1024 };
 
 /* Between two looks at the tree. A look takes 20 us and as much again for each process, and is to cost a twentieth of one CPU; but until
  * the next one the tree may fill memory as fast as each of the CPUs can, so one that makes looks dear gets them all the same. */
@@ -135,6 +136,9 @@ set_limits(const struct init_setup *s, bool jailed)
 	if (s->processes > 0 && jailed && (r = limit(RLIMIT_NPROC, s->processes + 1, s->processes + 1)) < 0)
 		return r;
 	if ((r = limit(RLIMIT_NOFILE, files, files)) < 0)
+		return r;
+	/* What the kernel keeps of an account as a whole, of which the other jobs and the helper are too. */
+	if ((r = limit(RLIMIT_SIGPENDING, SIGNALS_MAX, SIGNALS_MAX)) < 0 || (r = limit(RLIMIT_MSGQUEUE, QUEUES_BYTES, QUEUES_BYTES)) < 0)
 		return r;
 	/* 1, not 0: 0 would not stop a core_pattern that is a pipe. */
 	return limit(RLIMIT_CORE, 1, 1);

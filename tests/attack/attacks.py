@@ -152,12 +152,24 @@ print("up", flush=True)
 while True: time.sleep(1)
 """, "killed", "SIGKILL to the pid namespace after its grace", limits={"kill_grace": "200ms"}, kill=True),
     Attack("reading the spool, other jobs and the host's files", """
-paths = [about["spool"], about["other"] + "/work/secret", about["other"] + "/log", about["other"] + "/job.json", about["config"], "/etc/shadow", "/etc/hostname", "/root", "/home",
+paths = [about["spool"], about["other"] + "/work/secret", about["other"] + "/log", about["other"] + "/job.json", about["config"], about["secrets"], "/etc/shadow", "/etc/hostname", "/root", "/home",
          "/var", "/sys", "/run/spoolgate", "/proc/1/environ", "/proc/1/mem", "/proc/1/maps", "/proc/1/cwd/", "/proc/1/root/", "/proc/1/fd/3", "/proc/kcore",
          "/dev/mem", "/dev/kmsg", "/dev/sda"]
 say(**{path: "read" for path in paths if tried(lambda: os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1)) == "worked"},
     processes=len([p for p in os.listdir("/proc") if p.isdigit()]), helper=os.path.exists("/proc/%d" % about["helper"]))
 """, "passed", "mounts: nothing of it is in the jail; init is not dumpable", found={"processes": 2, "helper": False}),
+    Attack("what an account has for all its processes: signals that wait, message queues, ptys", """
+ptys = []
+try:
+    while len(ptys) < 200: ptys.append(os.openpty())
+except OSError: pass
+waiting = 0
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+while waiting < 5000 and libc.sigqueue(os.getpid(), int(signal.SIGRTMIN), None) == 0: waiting += 1
+say(waiting=waiting <= 1024, queue=resource.getrlimit(resource.RLIMIT_SIGPENDING)[1] <= 1024, ptys=len(ptys) < 200, aio=syscall(206, 128, bytes(8)),
+    inotify=syscall(294, 0))
+""", "passed", "rlimits; the filter; no more descriptors than a process may have", found={
+        "waiting": True, "queue": True, "ptys": True, "aio": "ENOSYS", "inotify": "ENOSYS"}),
     Attack("environment and descriptors of others", """
 say(environment=sorted(os.environ), descriptors=sorted(int(fd) for fd in os.listdir("/proc/self/fd"))[:-1],
     kinds=[stat.S_IFMT(os.fstat(fd).st_mode) in (stat.S_IFIFO, stat.S_IFCHR) for fd in (0, 1, 2)])

@@ -53,6 +53,7 @@ class Ground:
     def about(self):
         return json.dumps({
             "spool": self.stack.spool, "other": self.stack.job_folder(self.other), "config": self.stack.server.config_file,
+            "secrets": self.stack.server.in_memory("secrets"),
             "helper": self.stack.pids("helper")[0], "supervisor": self.stack.record(self.other, "run.json")["pid"], "outside": self.outside,
             "tcp": self.tcp.getsockname()[1], "udp": self.udp.getsockname()[1], "abstract": self.abstract.getsockname().decode("ascii"),
             "path": self.path.getsockname()})

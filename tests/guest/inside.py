@@ -337,7 +337,7 @@ def case_attacks(helper):
     path.bind("/tmp/outside/socket")
     for s in (abstract, path):
         s.listen()
-    about = json.dumps({"spool": SPOOL, "other": folder(other), "config": STATE + "/spoolgate.conf", "helper": helper.process.pid,
+    about = json.dumps({"spool": SPOOL, "other": folder(other), "config": STATE + "/spoolgate.conf", "secrets": "/dev/shm/sg/secrets", "helper": helper.process.pid,
                         "supervisor": record(other, "run.json")["pid"], "outside": "/tmp/outside", "tcp": tcp.getsockname()[1], "udp": udp.getsockname()[1],
                         "abstract": "\0attack", "path": "/tmp/outside/socket"})
     for attack in attacks.ATTACKS:
