@@ -84,6 +84,7 @@ tool_free(struct tool *t)
 	argv_free(t->environment);
 	argv_free(t->folders);
 	argv_free(t->links);
+	argv_free(t->after);
 	free(t->live);
 	for (size_t i = 0; i < t->n_parameters; i++) {
 		struct parameter *p = &t->parameters[i];

@@ -15,6 +15,7 @@
  *	live = progress.json		; a file that the tool replaces by rename while it works
  *	trust = untrusted		; or: trusted, for programs that may run where no jail can be built
  *	jail = bwrap			; or: none, for a trusted tool that starts containers itself
+ *	after =				; with jail = none: a command, one argument a line, run at every end with {id} until it ends with 0
  *	limits = approximate		; or: strict, not where no cgroup keeps memory and processes exactly
  *	twice = yes			; it may run twice (after a crash of the host or a supervisor)
  *	serial = no			; yes: one of its jobs runs at a time
@@ -39,7 +40,7 @@
  *	[limits]
  *	wall = 90s			; cpu, memory, address-space, processes, file, open-files, log, stdout, output, output-files
  *
- * Keys of what this version does not serve (volumes, after) are known, and a fault that says so: a tool file never promises what does not happen.
+ * A key of what this version does not serve (volumes) is known, and a fault that says so: a tool file never promises what does not happen.
  */
 #ifndef SPOOLGATE_TOOL_H
 #define SPOOLGATE_TOOL_H
@@ -89,6 +90,7 @@ struct tool {
 	char **command;	/* NULL-terminated; command[0] is the program's absolute path */
 	char **environment;	/* NULL-terminated, complete */
 	char **folders;	/* NULL-terminated */
+	char **after;	/* NULL-terminated: the command for every end of a tool without a jail, {id} in it the job's; NULL: none */
 	char **links;	/* NULL-terminated, "NAME /absolute/path" each; NULL: none */
 	bool network;
 	bool stdout_apart;
@@ -111,6 +113,8 @@ struct tool {
 	struct output *outputs;
 	size_t n_outputs;
 };
+
+#define TOOL_AFTER_ID "{id}"
 
 struct tool *tool_free(struct tool *t);
 static inline void free_tool(struct tool **t) { *t = tool_free(*t); }

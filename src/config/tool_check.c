@@ -11,16 +11,14 @@
 #include "basic/scoped.h"
 #include "config/tool_internal.h"
 
-/* command[0] as an absolute path. */
+/* command[0], of the tool or of its `after`, as an absolute path. */
 static void
-find_program(struct loading *l)
+find_program(struct loading *l, char **command, unsigned line)
 {
 	static const char *const folders[] = { PKGLIBEXECDIR, "/usr/local/bin", "/usr/bin", "/bin" };
-	char **command = l->tool->command;
 	scoped(strbuf_done) struct strbuf s = STRBUF_INIT(TOOL_TEXT_MAX);
 	struct stat st;
 	char *path = NULL;
-	unsigned line = l->command_lines[0];
 
 	if (strchr(command[0], '/')) {
 		if (command[0][0] != '/')
@@ -215,6 +213,8 @@ check_trust(struct loading *l)
 {
 	const struct tool *t = l->tool;
 
+	if (t->after && !t->no_jail)
+		faults_add(l->faults, l->path, l->after_line, "after needs jail = none, for of a jail nothing is left");
 	if (!t->no_jail)
 		return;
 	if (!t->trusted)
@@ -228,7 +228,9 @@ tool_check_whole(struct loading *l)
 {
 	int r = complete_environment(l->tool);
 
-	find_program(l);
+	find_program(l, l->tool->command, l->command_lines[0]);
+	if (l->tool->after)
+		find_program(l, l->tool->after, l->after_line);
 	check_parameters(l);
 	check_placeholders(l);
 	check_names(l);

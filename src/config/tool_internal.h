@@ -12,7 +12,7 @@ struct loading {
 	struct faults *faults;
 	const char *path;
 	struct strbuf seen;	/* section, a unit separator, key and a newline for each value so far */
-	unsigned jail_line;
+	unsigned jail_line, after_line;
 	unsigned command_lines[TOOL_LIST_MAX];	/* of each line of the command, where it stands */
 };
 

@@ -164,7 +164,7 @@ link_line(struct loading *l, const char *value, unsigned line)
 static bool
 known_only(struct loading *l, const char *key, const char *value, unsigned line)
 {
-	static const char *const keys[] = { "volumes", "after" };
+	static const char *const keys[] = { "volumes" };
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		if (strcmp(keys[i], key) != 0)
@@ -230,6 +230,10 @@ on_tool_value(struct loading *l, const char *key, const char *value, unsigned li
 			faults_add(l->faults, l->path, line, "live: \"%s\" is no file name", value);
 		free(t->live);
 		t->live = strdup(value);
+	} else if (strcmp(key, "after") == 0) {
+		if (l->after_line == 0)
+			l->after_line = line;
+		list_line(l, &t->after, value, line);
 	} else if (strcmp(key, "trust") == 0) {
 		word_value(l, key, value, line, (const char *const[]){ "untrusted", "trusted" }, &t->trusted);
 	} else if (strcmp(key, "jail") == 0) {
@@ -496,7 +500,7 @@ static bool
 is_list(const char *section, const char *key)
 {
 	/* Of [tool] alone, then of any section; texts may be long. */
-	static const char *const lists[] = { "command", "environment", "folders", "link", "choices", "description" };
+	static const char *const lists[] = { "command", "environment", "folders", "link", "after", "choices", "description" };
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (strcmp(lists[i], key) == 0)

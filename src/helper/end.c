@@ -1,8 +1,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "basic/clock.h"
@@ -139,6 +141,14 @@ is_missing(struct look *k, int r)
 	return false;
 }
 
+static uint64_t
+size_of(int dir_fd, const char *name)
+{
+	struct stat st = { 0 };
+
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
 /* It began, nobody watches it any more, and no verdict is there. */
 static void
 look_at_remains(struct look *k, const struct job_run *run)
@@ -168,6 +178,13 @@ look_at_remains(struct look *k, const struct job_run *run)
 	else
 		queue_again(k, true);
 	k->result.exact = run->cgroup[0] != '\0';
+	/* Its command for the end is a supervisor's work, which goes on from ended.json; before another attempt that one's does it. */
+	if (run->after && k->found == FOUND_VERDICT) {
+		k->result.log_bytes = size_of(k->job_fd, JOB_LOG);
+		k->result.stdout_bytes = size_of(k->job_fd, JOB_STDOUT);
+		k->error = ended_store(k->job_fd, k->spool->groups, &k->result);
+		k->found = k->error < 0 ? FOUND_ERROR : FOUND_ENDED;
+	}
 }
 
 /* The lock is ours: nobody runs it. */

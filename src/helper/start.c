@@ -134,6 +134,25 @@ join_lists(char *const *one, char *const *two, char ***ret)
 	return 0;
 }
 
+/* The tool's command for the end, with the job's id where it says {id}. */
+static int
+after_of(const struct tool *tool, const char *id, char ***ret)
+{
+	int r = join_lists(tool->after, NULL, ret);
+
+	for (char **word = *ret; r == 0 && word && *word; word++) {
+		char *at, *copy = NULL;
+
+		while (r == 0 && (at = strstr(*word, TOOL_AFTER_ID)) != NULL) {
+			if (asprintf(&copy, "%.*s%s%s", (int)(at - *word), *word, id, at + strlen(TOOL_AFTER_ID)) < 0)
+				return -ENOMEM;
+			free(*word);
+			*word = copy;
+		}
+	}
+	return r;
+}
+
 static int
 make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, struct plan **ret)
 {
@@ -174,6 +193,8 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 		r = join_lists(tool->folders, NULL, &p->folders);
 	if (r == 0)
 		r = join_lists(tool->links, NULL, &p->links);
+	if (r == 0 && tool->after)
+		r = after_of(tool, l->id, &p->after);
 	for (size_t i = 0; r == 0 && i < job->n_inputs; i++) {
 		p->inputs[i] = strdup(job->inputs[i].name);
 		r = p->inputs[i] ? 0 : -ENOMEM;

@@ -39,6 +39,7 @@ plan_free(struct plan *p)
 	free_list(p->folders);
 	free_list(p->inputs);
 	free_list(p->links);
+	free_list(p->after);
 	free(p->live);
 	free(p->filter);
 	free(p->cgroup);
@@ -103,6 +104,8 @@ plan_format(const struct plan *p, char **ret_text, size_t *ret_len)
 	jsonw_strings(&w, "inputs", p->inputs);
 	if (p->links && p->links[0])
 		jsonw_strings(&w, "links", p->links);
+	if (p->after && p->after[0])
+		jsonw_strings(&w, "after", p->after);
 	if (p->network)
 		jsonw_bool(&w, "network", true);
 	if (p->live)
@@ -167,6 +170,8 @@ lists_parse(json_object *obj, struct plan *p)
 		r = list_parse(obj, "inputs", &p->inputs);
 	if (r == 0 && json_object_object_get_ex(obj, "links", NULL))
 		r = list_parse(obj, "links", &p->links);
+	if (r == 0 && json_object_object_get_ex(obj, "after", NULL))
+		r = list_parse(obj, "after", &p->after);
 	if (r == 0 && !p->argv[0])
 		r = -EBADMSG;
 	return r;

@@ -50,6 +50,7 @@ struct plan {
 	char **env;	/* NULL-terminated NAME=VALUE; the whole environment of the tool */
 	char **folders;	/* NULL-terminated absolute paths, bound read-only at their own place beside the system's */
 	char **links;	/* NULL-terminated "NAME /absolute/path" each: a symbolic link in work/, its target bound read-only; NULL: none */
+	char **after;	/* NULL-terminated: run at the end until it ends with 0, for a tool without a jail; NULL: none */
 	bool network;	/* the host's network is the jail's */
 	char *live;	/* name of the live file in work/; NULL: none */
 	char **inputs;	/* NULL-terminated names in in/, copied into work/ before the start */

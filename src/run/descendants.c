@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "run/descendants.h"
@@ -39,4 +40,17 @@ kill_children(void)
 	}
 	(void)close(fd);
 	return found;
+}
+
+void
+kill_and_reap_all(void)
+{
+	pid_t pid = 0;
+
+	do {
+		int status = 0;
+
+		(void)kill_children();
+		pid = waitpid(-1, &status, 0);
+	} while (pid > 0 || errno == EINTR);
 }

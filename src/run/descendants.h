@@ -7,5 +7,7 @@
  * groups notwithstanding. A tool that forks faster than it is killed is not caught this way; that takes a jail. Returns how many
  * it found, or a negative errno. Nothing is allocated. */
 int kill_children(void);
+/* Both in turn, until there are none. */
+void kill_and_reap_all(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "basic/hash.h"
 #include "basic/scoped.h"
 #include "basic/strbuf.h"
+#include "run/after.h"
 #include "run/finish.h"
 #include "run/inputs.h"
 #include "run/outputs.h"
@@ -242,6 +243,8 @@ finish(const struct plan *plan, int job_fd, struct job_result *result)
 
 	if (plan->mode == PLAN_RUN)
 		(void)ended_store(job_fd, plan->groups, result);
+	if (result->verdict != VERDICT_REFUSED)
+		after_run(plan);
 	r = list_outputs(plan, job_fd, result, manifest_sha256);
 	if (r == 0)
 		r = receipt_store(job_fd, plan->groups, plan->jail == JAIL_BWRAP ? "bwrap" : "none", plan->network, result, manifest_sha256);

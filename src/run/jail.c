@@ -410,22 +410,6 @@ jail_kill(struct jail *j)
 		(void)pidfd_signal(j->pidfd, SIGKILL);
 }
 
-/* The supervisor inherits what an init without a jail leaves when it dies before EMPTIED, and the child that bubblewrap leaves
- * when it is killed before that child would have died with it: it waits for a word of its parent that never comes. */
-static void
-reap_rest(struct jail *j)
-{
-	pid_t pid = 0;
-
-	do {
-		int status = 0;
-
-		(void)kill_children();
-		pid = waitpid(-1, &status, 0);
-	} while (pid > 0 || errno == EINTR);
-	j->pid = 0;
-}
-
 /* The end of the last holder of init's socket shows here. */
 static void
 wait_for_socket_end(struct jail *j)
@@ -447,8 +431,11 @@ jail_end(struct jail *j)
 		(void)pidfd_wait(j->init_pidfd, -1);
 	else if (j->pidfd >= 0)
 		(void)pidfd_wait(j->pidfd, -1);
+	/* The supervisor inherits what an init without a jail leaves when it dies before EMPTIED, and the child that bubblewrap leaves when
+	 * it is killed before that child would have died with it: it waits for a word of its parent that never comes. */
 	if (j->pid > 0)
-		reap_rest(j);
+		kill_and_reap_all();
+	j->pid = 0;
 	if (j->init_pidfd < 0)
 		wait_for_socket_end(j);
 }

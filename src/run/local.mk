@@ -2,6 +2,7 @@
 noinst_LIBRARIES += librun.a
 librun_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 librun_a_SOURCES = \
+	src/run/after.c src/run/after.h \
 	src/run/bwrap.c src/run/bwrap.h \
 	src/run/cgroup.c src/run/cgroup.h \
 	src/run/descendants.c src/run/descendants.h \

@@ -11,6 +11,7 @@
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
+#include "run/after.h"
 #include "run/finish.h"
 #include "run/inputs.h"
 #include "run/outputs.h"
@@ -186,6 +187,9 @@ supervise_run(const struct plan *plan)
 		return PLAN_EXIT_FAILED;
 	}
 	run.jail_deadline = clock_mono() + WATCH_JAIL_USEC;
+	/* What an attempt left whose supervisor was killed. */
+	if (plan->attempt > 1)
+		after_run(plan);
 	set_up(&run);
 	watch(&run);
 	if (run.abandoned) {

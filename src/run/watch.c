@@ -123,6 +123,7 @@ start_if_due(struct run *run)
 		return;
 	/* Not before PLAN_GO: a run.json of this attempt says that it may have begun, and a supervisor whose helper vanished
 	 * earlier must leave none. */
+	record.after = run->plan->after != NULL;
 	record.no_jail = run->jail.kind == JAIL_NONE;
 	record.init_pid = run->jail.init_pid;
 	record.init_ticks = run->jail.init_ticks;

@@ -180,6 +180,8 @@ run_parse(const char *text, size_t len, struct job_run *ret)
 		r = json_copy_string(obj, "boot", run.boot, sizeof run.boot);
 	if (r >= 0)
 		r = json_copy_string(obj, "cgroup", run.cgroup, sizeof run.cgroup);
+	if (r >= 0 && json_object_object_get_ex(obj, "after", NULL))
+		r = json_get_bool(obj, "after", &run.after);
 	if (r >= 0 && json_object_object_get_ex(obj, "no_jail", NULL))
 		r = json_get_bool(obj, "no_jail", &run.no_jail);
 	if (r >= 0)
@@ -218,6 +220,8 @@ run_store(int job_fd, struct spool_groups groups, const struct job_run *run)
 	jsonw_uint(&w, "init_ticks", run->init_ticks);
 	jsonw_string(&w, "boot", run->boot);
 	jsonw_string(&w, "cgroup", run->cgroup);
+	if (run->after)
+		jsonw_bool(&w, "after", true);
 	if (run->no_jail)
 		jsonw_bool(&w, "no_jail", true);
 	jsonw_uint(&w, "started_usec", run->started_usec);

@@ -35,6 +35,7 @@ struct job_run {
 	pid_t init_pid;	/* the jail's init as seen from outside; killing it empties the pid namespace */
 	uint64_t init_ticks;
 	char boot[BOOT_ID_SIZE];
+	bool after;	/* a command is to be run at its end, whoever finds it */
 	bool no_jail;	/* init has no pid namespace of its own */
 	char cgroup[256];	/* "" where there is none */
 	uint64_t started_usec;	/* wall time */

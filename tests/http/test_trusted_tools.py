@@ -173,3 +173,113 @@ def test_strict_limits_want_exact_ones(client):
         assert result["limits"] == "cgroup"
     else:
         assert done["verdict"] == "refused" and "limits = strict" in result["message"], result
+
+
+# A container, as far as a tool is concerned: something that is there until somebody removes it, and that has the job's id.
+CONTAINER = """
+import os, sys, time
+job = os.path.basename(os.path.dirname(os.getcwd()))
+open(os.path.join(os.environ["CONTAINERS"], job), "w").close()
+print("up", flush=True)
+{rest}
+"""
+REMOVE = """#!/bin/sh
+# Fails as often as the file `fail` has lines; notes each try.
+echo "$1" >>"$CONTAINERS/tries"
+sleep 600 &
+if [ -s "$CONTAINERS/fail" ]; then sed -i 1d "$CONTAINERS/fail"; exit 3; fi
+rm "$CONTAINERS/$1"
+"""
+
+
+class Containers:
+    def __init__(self, several, path):
+        self.path = os.path.join(path, "containers")
+        os.mkdir(self.path)
+        os.chmod(self.path, 0o777)
+        with open(os.path.join(path, "remove"), "w", encoding="ascii") as file:
+            file.write(REMOVE)
+        os.chmod(os.path.join(path, "remove"), 0o755)
+        keys = {**NONE, "after": [os.path.join(path, "remove"), "{id}"], "environment": [f"CONTAINERS={self.path}"]}
+        self.client = v1.Client(several.make(conf=v1.OPEN, tools={"once": tool(**keys), "again": tool(twice="yes", **keys)}, slots=2))
+
+    def submit(self, rest, name="once"):
+        return self.client.submit(name, inputs={"script.py": CONTAINER.format(rest=rest)})["id"]
+
+    def up(self, rest="time.sleep(1000)", name="once"):
+        job = self.submit(rest, name)
+        machine.wait_for(lambda: os.path.exists(os.path.join(self.path, job)), 30, "the container is there")
+        return job
+
+    def tries(self, job):
+        try:
+            with open(os.path.join(self.path, "tries"), encoding="ascii") as file:
+                return file.read().split().count(job)
+        except FileNotFoundError:
+            return 0
+
+    def fail(self, times):
+        path = os.path.join(self.path, "fail")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("x\n" * times)
+        os.chmod(path, 0o666)
+
+    def ended(self, job, verdict):
+        done = self.client.wait(job)
+        assert done["verdict"] == verdict, self.client.stack.record(job, "result.json")
+        assert not os.path.exists(os.path.join(self.path, job)), "its container is there still"
+        return done
+
+
+@pytest.fixture(scope="module")
+def containers(ground, programs):
+    with running.Several(ground, programs) as several:
+        path = os.path.join(ground, "after")
+        os.mkdir(path)
+        os.chmod(path, 0o755)
+        yield Containers(several, path)
+
+
+@pytest.mark.parametrize("rest, verdict", [("sys.exit(0)", "passed"), ("sys.exit(3)", "failed"), ("os.abort()", "signalled")])
+def test_after_follows_every_end(containers, rest, verdict):
+    job = containers.submit(rest)
+    containers.ended(job, verdict)
+    assert containers.tries(job) == 1
+
+
+def test_after_follows_a_kill(containers):
+    job = containers.up()
+    containers.client.request("POST", f"/jobs/{job}/kill")
+    assert containers.ended(job, "killed")["killed_by"] == "owner"
+
+
+def test_there_is_no_verdict_until_after_has_worked(containers):
+    containers.fail(2)
+    job = containers.up()
+    containers.client.request("POST", f"/jobs/{job}/kill")
+    machine.wait_for(lambda: containers.tries(job) == 1, 30, "it is tried")
+    assert v1.job(containers.client.get(f"/jobs/{job}"))["state"] == "killing"
+    containers.ended(job, "killed")
+    assert containers.tries(job) == 3
+    assert "ended with 3; again in 1 s" in containers.client.stack.log("helper")
+
+
+@pytest.mark.parametrize("name, verdict, times", [("once", "lost", 1), ("again", "passed", 2)])
+def test_after_follows_a_supervisor_that_was_shot(containers, name, verdict, times):
+    flag = os.path.join(containers.path, "second-" + name)
+    job = containers.up(f"flag = {flag!r}\nif os.path.exists(flag): sys.exit(0)\nopen(flag, 'w').close(); time.sleep(1000)", name)
+    machine.wait_for(lambda: os.path.exists(flag), 30, "it has begun")
+    os.kill(containers.client.stack.record(job, "run.json")["pid"], signal.SIGKILL)
+    containers.ended(job, verdict)
+    assert containers.tries(job) == times
+
+
+def test_after_goes_on_without_its_helper_and_without_its_supervisor(containers):
+    stack = containers.client.stack
+    containers.fail(2)
+    job = containers.up("sys.exit(5)")
+    machine.wait_for(lambda: containers.tries(job) == 1, 30, "it is tried")
+    assert stack.kill("helper") and stack.kill("supervisor")
+    stack.start("helper")
+    assert containers.ended(job, "failed")["exit_code"] == 5
+    assert containers.tries(job) == 3

@@ -52,6 +52,7 @@ whole_plan(void)
 	p->folders = LIST("/opt/a b", "/x");
 	p->inputs = LIST("data.txt", "more");
 	p->links = LIST("data /usr/share/x y", "b /b");
+	p->after = LIST("/bin/rm", "-f", "x");
 	p->network = true;
 	p->live = copy_of("progress.json");
 	p->filter = copy_of("0011223344556677");
@@ -92,6 +93,9 @@ assert_plans_equal(const struct plan *a, const struct plan *b)
 	assert_true((a->links == NULL) == (b->links == NULL));
 	if (a->links)
 		assert_lists_equal(a->links, b->links);
+	assert_true((a->after == NULL) == (b->after == NULL));
+	if (a->after)
+		assert_lists_equal(a->after, b->after);
 	assert_int_equal(a->network, b->network);
 	assert_true((a->live == NULL) == (b->live == NULL));
 	if (a->live)

@@ -203,7 +203,7 @@ test_tmp_is_within_the_memory_limit(void **state)
 	struct job_result res = { 0 };
 
 	(void)state;
-	run_case_init(&c, JAIL_BWRAP, "head -c 9000000 /dev/zero > /tmp/x 2>/dev/null; stat -c %s /tmp/x; "
+	run_case_init(&c, JAIL_BWRAP, "head -c 9000000 /dev/zero > /tmp/x 2>/dev/null; stat -c %s /tmp/x; rm /tmp/x; "
 	    "head -c 9000000 /dev/zero > /dev/shm/x 2>/dev/null; stat -c %s /dev/shm/x");
 	c.plan->limits.memory_bytes = 16 * 1024 * 1024;
 	run_case_run(&c, &res);

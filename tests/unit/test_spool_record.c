@@ -121,7 +121,7 @@ static void
 test_run_comes_back(void **state)
 {
 	int dir = dir_of(state);
-	struct job_run run = { 2, 4194304, 123456, 77, 88, "11111111-2222-3333-4444-555555555555", true, "jobs/x", 5 }, again;
+	struct job_run run = { 2, 4194304, 123456, 77, 88, "11111111-2222-3333-4444-555555555555", true, true, "jobs/x", 5 }, again;
 
 	assert_int_equal(run_load(dir, &again), -ENOENT);
 	assert_int_equal(run_store(dir, nobody, &run), 0);
@@ -134,7 +134,7 @@ test_run_comes_back(void **state)
 	assert_int_equal(again.init_ticks, 88);
 	assert_string_equal(again.boot, run.boot);
 	assert_string_equal(again.cgroup, "jobs/x");
-	assert_true(again.no_jail);
+	assert_true(again.no_jail && again.after);
 	assert_int_equal(again.started_usec, 5);
 	help_write(dir, "run.json", "{\"v\":1,\"attempt\":1}");
 	assert_int_equal(run_load(dir, &again), -EBADMSG);

@@ -296,6 +296,9 @@ test_trust_jail_and_strictness_are_read(void **state)
 	assert_string_equal(argv[1], "./x");
 	argv_free(argv);
 	(void)tool_free(t);
+	t = load_good(state, COMMAND "trust = trusted\njail = none\nnetwork = yes\nafter =\n\trm\n\t/x/{id}\n");
+	assert_list(t->after, LIST("/usr/bin/rm", "/x/{id}"));
+	(void)tool_free(t);
 	/* Nobody can fill the host by what a file forgot to limit. */
 	t = load_good(state, COMMAND);
 	assert_true(t->limits.processes > 0 && t->limits.memory_bytes > 0 && t->limits.wall_usec > 0);
@@ -333,7 +336,7 @@ test_what_is_not_served_is_never_ignored(void **state)
 		":3: jail must be bwrap or none", ":4: trust must be untrusted or trusted",
 		":5: durable must be yes or no", ":6: limits must be approximate or strict",
 		":7: volumes is not served by this version", ":8: serial must be yes or no",
-		":9: cache-key must be yes or no", ":10: after is not served by this version",
+		":9: cache-key must be yes or no", ":10: after needs jail = none, for of a jail nothing is left",
 		":12: parameter p: a secret needs environment, the variable that has it", NULL
 	};
 
@@ -342,6 +345,8 @@ test_what_is_not_served_is_never_ignored(void **state)
 	assert_fault(state, COMMAND "jail = none\nnetwork = yes\n", ":3: jail = none needs trust = trusted");
 	assert_fault(state, COMMAND "jail = none\ntrust = trusted\n",
 	    ":3: jail = none needs network = yes, for nothing keeps it from the network");
+	assert_fault(state, COMMAND "jail = none\ntrust = trusted\nnetwork = yes\nafter = no-such-program\n",
+	    ":6: the program \"no-such-program\" is in no folder for programs");
 	assert_fault(state, COMMAND "volumes =\n", ":3: volumes has no value");
 	assert_fault(state, COMMAND "serial = yes\ncache-key = yes\n", ": serial and cache-key exclude each other");
 	assert_fault(state, COMMAND "durable = no\ncache-key = yes\n", ": durable = no and cache-key exclude each other");
