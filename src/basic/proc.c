@@ -185,6 +185,31 @@ spawnattr_init_clean(posix_spawnattr_t *ret_attr, int session)
 }
 
 int
+process_spawn(char *const argv[], char *const env[], int output_fd, int errors_fd, int session, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	int r = spawnattr_init_clean(&attr, session);
+
+	if (r < 0)
+		return r;
+	r = -posix_spawn_file_actions_init(&actions);
+	if (r == 0) {
+		r = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+		/* Errors last: 2 may be what output is to be a copy of. */
+		if (r == 0)
+			r = -posix_spawn_file_actions_adddup2(&actions, output_fd, 1);
+		if (r == 0)
+			r = -posix_spawn_file_actions_adddup2(&actions, errors_fd, 2);
+		if (r == 0)
+			r = -posix_spawn(ret_pid, argv[0], &actions, &attr, argv, env);
+		(void)posix_spawn_file_actions_destroy(&actions);
+	}
+	(void)posix_spawnattr_destroy(&attr);
+	return r;
+}
+
+int
 pidfd_pid(int pidfd, pid_t *ret_pid)
 {
 	char path[64], text[512];

@@ -25,5 +25,8 @@ int pidfd_wait(int pidfd, int timeout_msec);
 /* Attributes for posix_spawn: no signal blocked, every ignored or handled one back to its default; setsid where session is
  * not 0. The caller destroys them (not on failure). */
 int spawnattr_init_clean(posix_spawnattr_t *ret_attr, int session);
+/* posix_spawn(3) of argv[0] with such attributes: descriptor 0 is /dev/null, 1 and 2 are copies of output_fd and errors_fd (one that is
+ * the same number stays). */
+int process_spawn(char *const argv[], char *const env[], int output_fd, int errors_fd, int session, pid_t *ret_pid);
 
 #endif

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,28 +40,6 @@ find_helper(char ret[PATH_MAX + 32])
 		}
 	}
 	(void)snprintf(ret, PATH_MAX + 32, "%s", SBINDIR "/spoolgated");
-}
-
-static int
-start(char *path, char *argv[], int out_fd, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r = spawnattr_init_clean(&attr, 0);
-
-	if (r < 0)
-		return r;
-	r = -posix_spawn_file_actions_init(&actions);
-	if (r == 0) {
-		r = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-		if (r == 0)
-			r = -posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
-		if (r == 0)
-			r = -posix_spawn(ret_pid, path, &actions, &attr, argv, environ);
-		(void)posix_spawn_file_actions_destroy(&actions);
-	}
-	(void)posix_spawnattr_destroy(&attr);
-	return r;
 }
 
 /* Its whole output, to the end. */
@@ -103,7 +80,7 @@ ask(const char *config_path, json_object **ret)
 		return -errno;
 	ours = fds[0];
 	theirs = fds[1];
-	r = start(path, argv, theirs, &pid);
+	r = process_spawn(argv, environ, theirs, 2, 0, &pid);
 	if (r < 0) {
 		(void)fprintf(stderr, "spoolgate doctor: %s: %s\n", path, strerror(-r));
 		return r;

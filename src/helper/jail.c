@@ -1,9 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,25 +36,8 @@ spawn(const char *bwrap, const char *init, int output_fd, int errors_fd, pid_t *
 		"--cap-drop", "ALL", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
 		"--ro-bind", init, "/tmp/init", "--", "/tmp/init", INIT_PROGRAM_HELLO, NULL };
 	char *env[] = { NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r = spawnattr_init_clean(&attr, 1);
 
-	if (r < 0)
-		return r;
-	r = -posix_spawn_file_actions_init(&actions);
-	if (r == 0) {
-		r = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-		if (r == 0)
-			r = -posix_spawn_file_actions_adddup2(&actions, output_fd, 1);
-		if (r == 0)
-			r = -posix_spawn_file_actions_adddup2(&actions, errors_fd, 2);
-		if (r == 0)
-			r = -posix_spawn(ret_pid, bwrap, &actions, &attr, (char **)(uintptr_t)argv, env);
-		(void)posix_spawn_file_actions_destroy(&actions);
-	}
-	(void)posix_spawnattr_destroy(&attr);
-	return r;
+	return process_spawn((char *const *)(uintptr_t)argv, env, output_fd, errors_fd, 1, ret_pid);
 }
 
 /* Its first line. */

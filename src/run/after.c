@@ -1,10 +1,8 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -17,30 +15,6 @@
 #include "run/after.h"
 #include "run/descendants.h"
 
-static int
-spawn(const struct plan *plan, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r = spawnattr_init_clean(&attr, 1);
-
-	if (r < 0)
-		return r;
-	r = -posix_spawn_file_actions_init(&actions);
-	if (r == 0) {
-		r = -posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-		if (r == 0)
-			r = -posix_spawn_file_actions_adddup2(&actions, 2, 1);
-		if (r == 0)
-			r = -posix_spawn_file_actions_addchdir_np(&actions, "/");
-		if (r == 0)
-			r = -posix_spawn(ret_pid, plan->after[0], &actions, &attr, plan->after, plan->env);
-		(void)posix_spawn_file_actions_destroy(&actions);
-	}
-	(void)posix_spawnattr_destroy(&attr);
-	return r;
-}
-
 /* 0: it ended with 0. */
 static int
 try(const struct plan *plan)
@@ -48,7 +22,7 @@ try(const struct plan *plan)
 	scoped(close_fd) int pidfd = -EBADF;
 	siginfo_t info = { 0 };
 	pid_t pid = 0;
-	int r = spawn(plan, &pid);
+	int r = process_spawn(plan->after, plan->env, 2, 2, 1, &pid);
 
 	if (r < 0)
 		return r;
@@ -71,6 +45,7 @@ after_run(const struct plan *plan)
 	if (!plan->after || !plan->after[0])
 		return;
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	(void)!chdir("/");
 	while ((r = try(plan)) != 0) {
 		log_error("job %s: %s %s%d; again in %d s", plan->id, plan->after[0], r > 0 ? "ended with " : "failed: ", r, pause_sec);
 		(void)poll(NULL, 0, pause_sec * 1000);
