@@ -40,7 +40,6 @@ class Attack:
     cgroup: str = ""	# what stops it where one has; "": the same
     limits: dict = field(default_factory=dict)	# on top of LIMITS
     kill: bool = False	# it is killed when it has printed "up"
-    heavy: bool = False	# it fights for the host: neighbours are watched
 
 
 WALL, CPU, MEMORY = ("wall time limit",), ("CPU time limit",), ("memory limit",)
@@ -52,11 +51,11 @@ while True:
     try: os.fork()
     except OSError: pass
 """, "timeout", "RLIMIT_NPROC of the jail's own user namespace, then the wall limit", WALL, limits={"limit_wall": "3s"},
-           cgroup="pids.max and RLIMIT_NPROC, then the wall limit", heavy=True),
+           cgroup="pids.max and RLIMIT_NPROC, then the wall limit"),
     Attack("memory bomb", """
 kept = [bytearray(M) for _ in range(1000)]
 time.sleep(50)
-""", "out_of_memory", "init adds up the tree and kills it", MEMORY, cgroup="memory.max", heavy=True),
+""", "out_of_memory", "init adds up the tree and kills it", MEMORY, cgroup="memory.max"),
     Attack("memory bomb in a grandchild whose parents exit with 0", """
 if os.fork() == 0:
     if os.fork() == 0:
@@ -64,7 +63,7 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 time.sleep(3)
-""", "out_of_memory", "init adds up the tree and kills it", MEMORY, cgroup="memory.max", heavy=True),
+""", "out_of_memory", "init adds up the tree and kills it", MEMORY, cgroup="memory.max"),
     Attack("memory in /tmp, /dev/shm and shared mappings", """
 import mmap
 kept = mmap.mmap(-1, 60 * M); kept.write(b"x" * (60 * M))
@@ -83,8 +82,7 @@ for _ in range(35):
     if os.fork() == 0:
         while True: pass
 while True: pass
-""", "timeout", "init adds up the tree's CPU time and kills it", CPU, limits={"limit_cpu": "3s"}, cgroup="cpu.weight, and cpu.stat against the limit",
-           heavy=True),
+""", "timeout", "init adds up the tree's CPU time and kills it", CPU, limits={"limit_cpu": "3s"}, cgroup="cpu.weight, and cpu.stat against the limit"),
     Attack("sleep past the limit", "time.sleep(1000)", "timeout", "the supervisor's clock", WALL, limits={"limit_wall": "1s"}),
     Attack("a stopped process", """
 if os.fork() == 0:
@@ -95,7 +93,7 @@ os.kill(os.getpid(), signal.SIGSTOP)
     Attack("10 GB to standard output, in the log", """
 block = bytes(M)
 for _ in range(10240): os.write(1, block)
-""", "passed", "the log's cap, kept to the byte", heavy=True),
+""", "passed", "the log's cap, kept to the byte"),
     Attack("10 GB to a standard output of its own", """
 block = bytes(M)
 for _ in range(10240): os.write(1, block)
@@ -103,17 +101,17 @@ for _ in range(10240): os.write(1, block)
     Attack("a million small files", """
 for i in range(1000000): os.close(os.open(f"f{i}", os.O_CREAT | os.O_WRONLY))
 time.sleep(50)
-""", "output_limit", "the supervisor looks at the folder and ends it", (MANY,), heavy=True),
+""", "output_limit", "the supervisor looks at the folder and ends it", (MANY,)),
     Attack("56 000 nested folders", """
 for _ in range(56000):
     os.mkdir("d"); os.chdir("d")
 time.sleep(50)
-""", "output_limit", "the supervisor looks at the folder and ends it", (MANY, "folders in each other deeper than allowed"), heavy=True),
+""", "output_limit", "the supervisor looks at the folder and ends it", (MANY, "folders in each other deeper than allowed")),
     Attack("a full disk", """
 i = 0
 while True:
     open(f"f{i}", "wb").write(bytes(4 * M - 1)); i += 1
-""", "output_limit", "the supervisor looks at the folder and ends it", (MUCH,), heavy=True),
+""", "output_limit", "the supervisor looks at the folder and ends it", (MUCH,)),
     Attack("a full disk of files without a name", """
 kept = []
 for i in range(100):
