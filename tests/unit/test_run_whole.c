@@ -164,7 +164,7 @@ test_cpu_limit(void **state)
 	c.plan->limits.cpu_usec = USEC_PER_SEC;
 	run_case_run(&c, &res);
 	assert_int_equal(res.verdict, VERDICT_TIMEOUT);
-	assert_int_equal(res.signal, SIGXCPU);
+	assert_true(res.signal == SIGXCPU || res.signal == SIGKILL);	/* by the kernel, or by init, which counts the whole tree */
 	assert_string_equal(res.message, "CPU time limit");
 	run_case_done(&c);
 }
