@@ -42,7 +42,9 @@ echo "END $?"
 
 
 def _run(*args, **more):
-    return subprocess.run([str(a) for a in args], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more).stdout
+    done = subprocess.run([str(a) for a in args], check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
+    assert done.returncode == 0, f"{args}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
 
 
 def kernel(folder):
