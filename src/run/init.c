@@ -460,6 +460,11 @@ prepare(struct init *in)
 		say_failed("init", errno);
 		return -1;
 	}
+	/* It blocks signals, which then wait for it; how many is a limit of the receiver, and the tool may send where Landlock has no scope. */
+	if (limit(RLIMIT_SIGPENDING, SIGNALS_MAX, SIGNALS_MAX) < 0) {
+		say_failed("limits", errno);
+		return -1;
+	}
 	(void)setsid();	/* EPERM: bubblewrap has made one */
 	if (hear(&m) != INIT_SETUP)
 		return -1;
