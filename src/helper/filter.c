@@ -25,11 +25,11 @@ static const char *const allowed[] = {
 	/* files */
 	"access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3", "faccessat", "faccessat2",
 	"fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat", "fchown", "fchownat", "fcntl", "fdatasync", "fgetxattr", "flistxattr", "flock",
-	"fremovexattr", "fsetxattr", "fstat", "fstatfs", "fsync", "ftruncate", "futimesat", "getcwd", "getdents", "getdents64", "getxattr",
+	"fremovexattr", "fstat", "fstatfs", "fsync", "ftruncate", "futimesat", "getcwd", "getdents", "getdents64", "getxattr",
 	"lchown", "lgetxattr", "link", "linkat", "listxattr",
-	"llistxattr", "lremovexattr", "lseek", "lsetxattr", "lstat", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat",
+	"llistxattr", "lremovexattr", "lseek", "lstat", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat",
 	"openat2", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv",
-	"removexattr", "rename", "renameat", "renameat2", "rmdir", "sendfile", "setxattr", "splice", "stat", "statfs", "statx", "symlink",
+	"removexattr", "rename", "renameat", "renameat2", "rmdir", "sendfile", "splice", "stat", "statfs", "statx", "symlink",
 	"symlinkat", "sync_file_range", "tee", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "write",
 	"writev",
 	/* memory */
@@ -72,6 +72,9 @@ static const char *const refused[] = {
 	/* The kernel's scheduler gives each session its share where no CPU controller does: a job is to have one share. */
 	"setsid",
 };
+
+/* As on a file system without them: an access list would shut out who serves an output, and attributes are bytes that no limit counts. */
+static const char *const unsupported[] = { "setxattr", "lsetxattr", "fsetxattr", "setxattrat" };
 
 static int
 add_rules(scmp_filter_ctx ctx, uint32_t action, const char *const *names, size_t n)
@@ -238,6 +241,8 @@ filter_make(bool network, char **ret_hex)
 		r = add_rules(ctx, SCMP_ACT_ALLOW, allowed, sizeof allowed / sizeof *allowed);
 	if (r == 0)
 		r = add_rules(ctx, SCMP_ACT_ERRNO(EPERM), refused, sizeof refused / sizeof *refused);
+	if (r == 0)
+		r = add_rules(ctx, SCMP_ACT_ERRNO(EOPNOTSUPP), unsupported, sizeof unsupported / sizeof *unsupported);
 	for (size_t i = 0; r == 0 && i < sizeof rules / sizeof *rules; i++)
 		r = rules[i](ctx);
 	if (r == 0)

@@ -129,6 +129,13 @@ open("f", "wb").truncate(1 << 40); open("kept", "w").write("kept")
 os.makedirs("a/b/c"); open("a/b/c/kept", "w").write("kept"); os.chmod("a/b/c/kept", 0); os.chmod("a/b/c", 0); os.chmod("a/b", 0); os.chmod("a", 0)
 os.chmod(".", 0)
 """, "passed", "the walk gives its owner access, beneath descriptors"),
+    Attack("an output that its readers may not read, by an access list or attributes", """
+def entry(tag, may): return struct.pack("<HHI", tag, may, 0xffffffff)
+nobody = struct.pack("<I", 2) + entry(1, 6) + entry(4, 0) + entry(16, 0) + entry(32, 0)
+os.makedirs("a/b/c"); open("a/b/c/kept", "w").write("kept")
+say(found=sorted({tried(os.setxattr, path, name, value) for path in ("a/b/c/kept", "a") for name, value in
+    (("system.posix_acl_access", nobody), ("system.posix_acl_default", nobody), ("user.hidden", bytes(3000)))}))
+""", "passed", "the filter: extended attributes are not supported", found={"found": ["ENOTSUP"]}),
     Attack("core dumps", """
 try: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30))
 except ValueError: os.abort()
@@ -163,7 +170,8 @@ try:
 except OSError: pass
 waiting = 0
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
-while waiting < 5000 and libc.sigqueue(os.getpid(), int(signal.SIGRTMIN), None) == 0: waiting += 1
+for pid in (os.getpid(), 1):
+    for _ in range(5000): waiting += libc.sigqueue(pid, int(signal.SIGRTMIN), None) == 0
 say(waiting=waiting <= 1024, queue=resource.getrlimit(resource.RLIMIT_SIGPENDING)[1] <= 1024, ptys=len(ptys) < 200, aio=syscall(206, 128, bytes(8)),
     inotify=syscall(294, 0))
 """, "passed", "rlimits; the filter; no more descriptors than a process may have", found={
@@ -193,12 +201,14 @@ def connect(family, kind, address):
     s = socket.socket(family, kind); s.settimeout(5)
     try: s.connect(address); s.send(b"attack")
     finally: s.close()
+tried(connect, socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", about["udp"]))
 say(tcp=tried(connect, socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", about["tcp"])),
     outside=tried(connect, socket.AF_INET, socket.SOCK_STREAM, ("192.0.2.1", 80)), outside6=tried(connect, socket.AF_INET6, socket.SOCK_STREAM, ("2001:db8::1", 80)),
-    udp=tried(connect, socket.AF_INET, socket.SOCK_DGRAM, ("192.0.2.1", about["udp"])), abstract=tried(connect, socket.AF_UNIX, socket.SOCK_STREAM, about["abstract"]),
+    host=tried(connect, socket.AF_INET, socket.SOCK_STREAM, (about["address"], about["tcp"])),
+    udp=tried(connect, socket.AF_INET, socket.SOCK_DGRAM, (about["address"], about["udp"])), abstract=tried(connect, socket.AF_UNIX, socket.SOCK_STREAM, about["abstract"]),
     path=tried(connect, socket.AF_UNIX, socket.SOCK_STREAM, about["path"]))
 """, "passed", "a network namespace with nothing in it", found={
-        "tcp": "ECONNREFUSED", "outside": "ENETUNREACH", "outside6": "ENETUNREACH", "udp": "ENETUNREACH", "abstract": "ECONNREFUSED",
+        "tcp": "ECONNREFUSED", "outside": "ENETUNREACH", "outside6": "ENETUNREACH", "host": "ENETUNREACH", "udp": "ENETUNREACH", "abstract": "ECONNREFUSED",
         "path": "ENOENT"}),
     Attack("netlink, packet and vsock sockets", """
 say(**{name: tried(socket.socket, family, kind, 1) for name, family, kind in (("netlink", 16, socket.SOCK_RAW), ("packet", 17, socket.SOCK_RAW),

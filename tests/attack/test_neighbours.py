@@ -26,7 +26,7 @@ class Match:
         helper, spool = self.stack.pids("helper")[0], self.stack.spool
         self.about = json.dumps({
             "spool": spool, "other": spool + "/jobs/00/" + "0" * 32, "config": self.stack.server.config_file, "secrets": self.stack.server.in_memory("secrets"),
-            "helper": helper, "supervisor": helper, "outside": ground, "tcp": 1, "udp": 1, "abstract": "\0sg-nobody", "path": ground + "/nobody"})
+            "helper": helper, "supervisor": helper, "outside": ground, "address": "192.0.2.1", "tcp": 1, "udp": 1, "abstract": "\0sg-nobody", "path": ground + "/nobody"})
         self.alone = min(self.measure() for _ in range(2))
 
     def measure(self):

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -342,7 +343,7 @@ def case_attacks(helper):
     for s in (abstract, path):
         s.listen()
     about = json.dumps({"spool": SPOOL, "other": folder(other), "config": STATE + "/spoolgate.conf", "secrets": "/dev/shm/sg/secrets", "helper": helper.process.pid,
-                        "supervisor": record(other, "run.json")["pid"], "outside": "/tmp/outside", "tcp": tcp.getsockname()[1], "udp": udp.getsockname()[1],
+                        "supervisor": record(other, "run.json")["pid"], "outside": "/tmp/outside", "address": "192.0.2.1", "tcp": tcp.getsockname()[1], "udp": udp.getsockname()[1],
                         "abstract": "\0attack", "path": "/tmp/outside/socket"})
     for attack in attacks.ATTACKS:
         if attack.name.startswith("10 GB"):	# an hour in here, and nothing of it is another
@@ -354,7 +355,7 @@ def case_attacks(helper):
         result = helper.wait(job)
         report("attack", name=attack.name, result=result, log=read(folder(job) + "/log")[-3000:], outside=sorted(os.listdir("/tmp/outside")), gone=gone(other))
     helper.kill(other)
-    report("other", result=helper.wait(other))
+    report("other", result=helper.wait(other), reached=len(select.select([tcp, udp, abstract, path], [], [], 0)[0]))
 
 
 def main():

@@ -131,4 +131,4 @@ def test_attack(facts, attack):
 
 
 def test_the_other_job_was_not_touched(facts):
-    assert verdict(facts["other"]["result"])[0] == "killed"
+    assert verdict(facts["other"]["result"])[0] == "killed" and facts["other"]["reached"] == 0
