@@ -114,6 +114,8 @@ plan_format(const struct plan *p, char **ret_text, size_t *ret_len)
 		jsonw_string(&w, "filter", p->filter);
 	if (p->cgroup)
 		jsonw_string(&w, "cgroup", p->cgroup);
+	if (p->strict)
+		jsonw_bool(&w, "strict", true);
 	jsonw_bool(&w, "stdout_apart", p->stdout_apart);
 	jsonw_add(&w, "limits", limits);
 	jsonw_int(&w, "kill_grace_usec", (int64_t)p->kill_grace_usec);
@@ -220,6 +222,8 @@ plan_parse(const char *text, size_t len, struct plan **ret)
 		r = json_dup_string(obj, "filter", &p->filter);
 	if (r == 0 && json_object_object_get_ex(obj, "cgroup", NULL))
 		r = json_dup_string(obj, "cgroup", &p->cgroup);
+	if (r == 0 && json_object_object_get_ex(obj, "strict", NULL))
+		r = json_get_bool(obj, "strict", &p->strict);
 	if (r == 0 && json_object_object_get_ex(obj, "live", NULL))
 		r = json_dup_string(obj, "live", &p->live);
 	if (r < 0)

@@ -60,6 +60,7 @@ struct plan {
 	struct spool_groups groups;
 	char *filter;	/* a seccomp(2) program in hexadecimal digits, for the jail; NULL: none */
 	char *cgroup;	/* absolute path of the delegated one, beneath which the job gets its own; NULL: limits are approximate */
+	bool strict;	/* it does not begin where its cgroup cannot be made */
 	char *bwrap;	/* absolute paths of the programs */
 	char *init;
 };

@@ -85,6 +85,10 @@ set_up(struct run *run)
 	}
 	if (run->plan->cgroup) {
 		r = cgroup_make(&run->cgroup, run->plan);
+		if (r < 0 && run->plan->strict) {
+			watch_refuse(run, "its limits must be exact, and its cgroup cannot be made", r);
+			return;
+		}
 		if (r < 0)
 			log_warning("job %s: no cgroup, its limits are approximate: %s", run->plan->id, strerror(-r));
 	}
@@ -186,10 +190,10 @@ supervise_run(const struct plan *plan)
 		log_error("job %s: no signalfd: %s", plan->id, strerror(errno));
 		return PLAN_EXIT_FAILED;
 	}
-	run.jail_deadline = clock_mono() + WATCH_JAIL_USEC;
 	/* What an attempt left whose supervisor was killed. */
 	if (plan->attempt > 1)
 		after_run(plan);
+	run.jail_deadline = clock_mono() + WATCH_JAIL_USEC;
 	set_up(&run);
 	watch(&run);
 	if (run.abandoned) {

@@ -350,7 +350,6 @@ on_deadlines(struct run *run)
 		look_at_outputs(run, now);
 	if (now >= run->cpu_deadline)
 		look_at_cpu_time(run, now);
-
 	if (now >= run->wall_deadline)
 		stop_tool(run, STOP_WALL);
 	if (now >= run->grace_deadline)

@@ -53,7 +53,7 @@ whole_plan(void)
 	p->inputs = LIST("data.txt", "more");
 	p->links = LIST("data /usr/share/x y", "b /b");
 	p->after = LIST("/bin/rm", "-f", "x");
-	p->network = true;
+	p->network = p->strict = true;
 	p->live = copy_of("progress.json");
 	p->filter = copy_of("0011223344556677");
 	p->cgroup = copy_of("/sys/fs/cgroup/spoolgate");
@@ -97,6 +97,7 @@ assert_plans_equal(const struct plan *a, const struct plan *b)
 	if (a->after)
 		assert_lists_equal(a->after, b->after);
 	assert_int_equal(a->network, b->network);
+	assert_int_equal(a->strict, b->strict);
 	assert_true((a->live == NULL) == (b->live == NULL));
 	if (a->live)
 		assert_string_equal(a->live, b->live);

@@ -169,6 +169,28 @@ test_cpu_limit(void **state)
 	run_case_done(&c);
 }
 
+/* A cgroup that cannot be made: approximate limits will do, or not. */
+static void
+test_strict_limits(void **state)
+{
+	(void)state;
+	for (int strict = 0; strict <= 1; strict++) {
+		struct run_case c;
+		struct job_result res = { 0 };
+
+		run_case_init(&c, kind, "echo ran");
+		c.plan->cgroup = strdup("/sys/fs/cgroup/no-such");
+		c.plan->strict = strict;
+		assert_non_null(c.plan->cgroup);
+		run_case_run(&c, &res);
+		assert_int_equal(res.verdict, strict ? VERDICT_REFUSED : VERDICT_PASSED);
+		assert_false(res.exact);
+		if (strict)
+			assert_non_null(strstr(res.message, "its cgroup cannot be made"));
+		run_case_done(&c);
+	}
+}
+
 static void
 test_killed(void **state)
 {
@@ -630,6 +652,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_timeout),
 	cmocka_unit_test(test_timeout_with_exit_in_its_grace),
 	cmocka_unit_test(test_cpu_limit),
+	cmocka_unit_test(test_strict_limits),
 	cmocka_unit_test(test_killed),
 	cmocka_unit_test(test_killed_with_exit_in_its_grace),
 	cmocka_unit_test(test_killed_after_a_grace_it_ignores),
