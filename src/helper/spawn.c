@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "basic/fd.h"
 #include "basic/proc.h"
@@ -35,8 +37,9 @@ add_fd(posix_spawn_file_actions_t *actions, int fd, int as, int *ret_high)
 	return -posix_spawn_file_actions_adddup2(actions, *ret_high, as);
 }
 
-int
-spawn_supervisor(const char *program, const int fds[4], pid_t *ret_pid)
+/* fds: the job's folder, its lock, the control socket, the plan. */
+static int
+spawn(const char *program, const int fds[4], pid_t *ret_pid)
 {
 	static const int targets[4] = { PLAN_JOB_FD, PLAN_LOCK_FD, PLAN_CONTROL_FD, PLAN_PLAN_FD };
 	char *argv[] = { (char *)(uintptr_t)program, NULL };
@@ -79,5 +82,28 @@ spawn_supervisor(const char *program, const int fds[4], pid_t *ret_pid)
 	(void)posix_spawnattr_destroy(&attr);
 	for (size_t i = 0; i < 4; i++)
 		close_fd(&high[i]);
+	return r;
+}
+
+int
+spawn_supervisor(const struct config *config, const struct plan *plan, int job_fd, int lock_fd, int *ret_control_fd, pid_t *ret_pid)
+{
+	scoped(free_ptr) char *text = NULL;
+	scoped(close_fd) int plan_fd = -EBADF, ours = -EBADF, theirs = -EBADF;
+	size_t len = 0;
+	int pair[2], r = plan_format(plan, &text, &len);
+
+	if (r < 0)
+		return r;
+	plan_fd = memory_file_sealed("plan", text, len);
+	if (plan_fd < 0)
+		return plan_fd;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	ours = pair[0];
+	theirs = pair[1];
+	r = spawn(config_string(config, "helper", "run_program"), (int[]){ job_fd, lock_fd, theirs, plan_fd }, ret_pid);
+	if (r == 0)
+		*ret_control_fd = take_fd(ours);
 	return r;
 }

@@ -9,8 +9,8 @@
 
 /* What every plan has of the configuration and the host: programs, filter (NULL: none) and cgroup (NULL: none). -ENOMEM. */
 int spawn_plan(struct plan *p, const struct config *config, const char *filter, const char *cgroup);
-/* Starts spoolgate-run as proto/plan.h says. fds: the job's folder, its lock, the control socket, the plan; they stay the caller's.
- * As posix_spawn(3). */
-int spawn_supervisor(const char *program, const int fds[4], pid_t *ret_pid);
+/* Starts spoolgate-run as proto/plan.h says, with a job's folder and lock, which stay the caller's, and hands it the plan. *ret_control_fd
+ * is the caller's end of the control socket. As posix_spawn(3). */
+int spawn_supervisor(const struct config *config, const struct plan *plan, int job_fd, int lock_fd, int *ret_control_fd, pid_t *ret_pid);
 
 #endif

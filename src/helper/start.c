@@ -173,6 +173,7 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 	/* A trusted tool where no jail can be built runs without one, bound by Landlock and the filter; one that says so without all. */
 	p->jail = tool->no_jail || h->jail_blocked ? JAIL_NONE : JAIL_BWRAP;
 	p->network = tool->network;
+	p->strict = tool->strict;
 	p->stdout_apart = tool->stdout_apart;
 	p->limits = job->limits;
 	p->kill_grace_usec = job->kill_grace_usec;
@@ -211,27 +212,12 @@ int
 start_supervisor(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, int *job_fd, int *lock_fd)
 {
 	scoped(free_plan) struct plan *plan = NULL;
-	scoped(free_ptr) char *text = NULL;
-	scoped(close_fd) int plan_fd = -EBADF;
-	scoped(close_fd) int ours = -EBADF;
-	scoped(close_fd) int theirs = -EBADF;
-	int pair[2], pidfd, r;
-	size_t len = 0;
+	scoped(close_fd) int control_fd = -EBADF;
 	pid_t pid = -1;
+	int pidfd, r = make_plan(l, job, secrets, mode, &plan);
 
-	r = make_plan(l, job, secrets, mode, &plan);
 	if (r == 0)
-		r = plan_format(plan, &text, &len);
-	if (r < 0)
-		return r;
-	plan_fd = memory_file_sealed("plan", text, len);
-	if (plan_fd < 0)
-		return plan_fd;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	ours = pair[0];
-	theirs = pair[1];
-	r = spawn_supervisor(config_string(l->helper->config, "helper", "run_program"), (int[]){ *job_fd, *lock_fd, theirs, plan_fd }, &pid);
+		r = spawn_supervisor(l->helper->config, plan, *job_fd, *lock_fd, &control_fd, &pid);
 	if (r < 0)
 		return r;
 	/* Our child is not reaped before we do it: its pid is still its own. */
@@ -243,7 +229,7 @@ start_supervisor(struct live *l, const struct job *job, char *const *secrets, en
 	}
 	close_fd(job_fd);
 	close_fd(lock_fd);	/* from here on the supervisor's alone */
-	l->control_fd = take_fd(ours);
+	l->control_fd = take_fd(control_fd);
 	if (mode == PLAN_RUN)
 		l->vain_starts++;
 	start_follow(l, pidfd);

@@ -143,26 +143,13 @@ store_job(int job_fd, const struct plan *p)
 static int
 supervise(const struct ground *g, const struct plan *p, int job_fd, int lock_fd)
 {
-	scoped(free_ptr) char *text = NULL;
-	scoped(close_fd) int plan_fd = -EBADF, ours = -EBADF, theirs = -EBADF, pidfd = -EBADF;
-	size_t len = 0;
+	scoped(close_fd) int control_fd = -EBADF, pidfd = -EBADF;
 	pid_t pid = -1;
-	int pair[2], r = plan_format(p, &text, &len);
+	int r = spawn_supervisor(g->config, p, job_fd, lock_fd, &control_fd, &pid);
 
 	if (r < 0)
 		return r;
-	plan_fd = memory_file_sealed("plan", text, len);
-	if (plan_fd < 0)
-		return plan_fd;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	ours = pair[0];
-	theirs = pair[1];
-	r = spawn_supervisor(config_string(g->config, "helper", "run_program"), (int[]){ job_fd, lock_fd, theirs, plan_fd }, &pid);
-	if (r < 0)
-		return r;
-	close_fd(&theirs);
-	(void)send(ours, PLAN_GO, strlen(PLAN_GO), MSG_NOSIGNAL);
+	(void)send(control_fd, PLAN_GO, strlen(PLAN_GO), MSG_NOSIGNAL);
 	pidfd = pidfd_open_pid(pid);	/* our child, not reaped */
 	r = pidfd < 0 ? pidfd : pidfd_wait(pidfd, END_MSEC);
 	if (r != 1)	/* the jail dies with it */
