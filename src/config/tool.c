@@ -47,8 +47,8 @@ tool_load(int dir_fd, const char *file_name, const char *shown_path, struct faul
 	if (!t->name)
 		return -ENOMEM;
 	/* What a file does not say must not take the host down. */
-	t->limits = (struct limits){ .processes = 512, .memory_bytes = half_of_memory(), .wall_usec = 3600 * USEC_PER_SEC, .log_bytes = 8 << 20, .open_files = 256,
-		.stdout_bytes = 64 << 20, .output_bytes = 1ULL << 30, .output_files = 10000 };
+	t->limits = (struct limits){ .processes = 512, .memory_bytes = half_of_memory(), .wall_usec = 3600 * USEC_PER_SEC,
+		.log_bytes = 8 << 20, .open_files = 256, .stdout_bytes = 64 << 20, .output_bytes = 1ULL << 30, .output_files = 10000 };
 	t->keep_usec = 7 * 86400 * USEC_PER_SEC;
 	r = hash_file(dir_fd, file_name, t->sha256);
 	if (r == -ENOMEM)

@@ -160,24 +160,6 @@ link_line(struct loading *l, const char *value, unsigned line)
 	list_line(l, &l->tool->links, strbuf_str(&s), line);
 }
 
-/* Keys that stand for what is not served yet are a fault and never ignored. false: no such key. */
-static bool
-known_only(struct loading *l, const char *key, const char *value, unsigned line)
-{
-	static const char *const keys[] = { "volumes" };
-
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		if (strcmp(keys[i], key) != 0)
-			continue;
-		if (value[0] == '\0')
-			faults_add(l->faults, l->path, line, "%s has no value", key);
-		else
-			faults_add(l->faults, l->path, line, "%s is not served by this version", key);
-		return true;
-	}
-	return false;
-}
-
 /* One of two words; *ret is whether it is the second. */
 static void
 word_value(struct loading *l, const char *key, const char *value, unsigned line, const char *const words[2], bool *ret)
@@ -255,7 +237,9 @@ on_tool_value(struct loading *l, const char *key, const char *value, unsigned li
 		time_value(l, key, value, line, &t->keep_usec);
 	} else if (strcmp(key, "keep-files") == 0) {
 		time_value(l, key, value, line, &t->files_usec);
-	} else if (!known_only(l, key, value, line)) {
+	} else if (strcmp(key, "volumes") == 0) {
+		faults_add(l->faults, l->path, line, value[0] == '\0' ? "%s has no value" : "%s is not served by this version", key);
+	} else {
 		faults_add(l->faults, l->path, line, "[tool] has no key \"%s\"", key);
 	}
 }

@@ -157,7 +157,7 @@ print("up", flush=True)
 while True: time.sleep(1)
 """, "killed", "SIGKILL to the pid namespace after its grace", limits={"kill_grace": "200ms"}, kill=True),
     Attack("reading the spool, other jobs and the host's files", """
-paths = [about["spool"], about["other"] + "/work/secret", about["other"] + "/log", about["other"] + "/job.json", about["config"], about["secrets"], "/etc/shadow", "/etc/hostname", "/root", "/home",
+paths = [about["spool"], os.path.join(about["other"], "work", "secret"), about["other"] + "/log", about["other"] + "/job.json", about["config"], about["secrets"], "/etc/shadow", "/etc/hostname", "/root", "/home",
          "/var", "/sys", "/run/spoolgate", "/proc/1/environ", "/proc/1/mem", "/proc/1/maps", "/proc/1/cwd/", "/proc/1/root/", "/proc/1/fd/3", "/proc/kcore",
          "/dev/mem", "/dev/kmsg", "/dev/sda"]
 say(**{path: "read" for path in paths if tried(lambda: os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1)) == "worked"},

@@ -72,7 +72,7 @@ class Events:
 
 
 def touch(client, job, name):
-    with open(client.stack.job_folder(job) + "/work/" + name, "wb"):
+    with open(os.path.join(client.stack.job_folder(job), "work", name), "wb"):
         pass
 
 

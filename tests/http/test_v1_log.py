@@ -1,5 +1,7 @@
 """The native API: logs, whole and in pieces."""
 
+import os
+import os
 import threading
 import time
 
@@ -36,7 +38,7 @@ def piece(client, job, offset, **query):
 
 def touch(client, job, name):
     """A file in the job's working folder."""
-    with open(client.stack.job_folder(job) + "/work/" + name, "wb"):
+    with open(os.path.join(client.stack.job_folder(job), "work", name), "wb"):
         pass
 
 

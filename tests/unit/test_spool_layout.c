@@ -101,7 +101,7 @@ try_as(const char *path, const gid_t *groups, size_t n, bool readers, bool gate)
 		int flags;
 		bool may;
 	} tries[] = {
-		{ "jobs/aa/" ID_A "/work/out", O_RDONLY, readers },
+		{ "jobs/aa/" ID_A "/" "work/out", O_RDONLY, readers },
 		{ "jobs/aa/" ID_A "/work", O_RDONLY | O_DIRECTORY, readers },
 		{ "jobs/aa/" ID_A "/log", O_RDONLY, readers },
 		{ "jobs/aa/" ID_A "/job.json", O_RDONLY, gate },
