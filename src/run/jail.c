@@ -22,7 +22,7 @@
 #include "run/jail.h"
 #include "run/no_jail.h"
 
-enum { OPTIONS_MAX = 1024 * 1024, SOCKET_END_MSEC = 10 * 1000 };
+enum { OPTIONS_MAX = 1024 * 1024, SOCKET_END_MSEC = 10 * 1000, KILLED_MSEC = 1000 };
 
 /* The ends that the jail gets. */
 struct jail_ends {
@@ -421,6 +421,20 @@ wait_for_socket_end(struct jail *j)
 	(void)shutdown(j->init_fd, SHUT_WR);	/* not RD: POLLHUP would then be our own doing */
 	while (poll(&p, 1, SOCKET_END_MSEC) < 0 && errno == EINTR)
 		;
+}
+
+bool
+jail_was_killed(const struct jail *j)
+{
+	siginfo_t info = { 0 };
+
+	/* Its socket is closed a moment before its end can be seen. */
+	if (j->pid <= 0 || j->pidfd < 0 || pidfd_wait(j->pidfd, KILLED_MSEC) <= 0)
+		return false;
+	if (waitid(P_PIDFD, (id_t)j->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != j->pid)
+		return false;
+	/* bubblewrap tells of its child's signal as a shell does. */
+	return info.si_code == CLD_EXITED ? info.si_status == 128 + SIGKILL : info.si_status == SIGKILL;
 }
 
 void

@@ -47,6 +47,8 @@ int jail_say(struct jail *j, enum init_type type);
 void jail_read_errors(struct jail *j);
 /* The first line of it, for people; "" if there is none. size is 256 or so. */
 void jail_error_text(const struct jail *j, char *ret, size_t size);
+/* Whether a jail that is over was killed by a SIGKILL that is not ours; for one that has not been ready. */
+bool jail_was_killed(const struct jail *j);
 /* SIGKILL to all of it; idempotent. */
 void jail_kill(struct jail *j);
 /* Kills what is left and waits until nothing is: until init's end (with it a pid namespace is empty), of bubblewrap, and of the

@@ -197,7 +197,7 @@ supervise_run(const struct plan *plan)
 	set_up(&run);
 	watch(&run);
 	if (run.abandoned) {
-		log_warning("job %s: the helper went away before it began", plan->id);
+		log_warning("job %s: the helper or the jail went away before it began", plan->id);
 		return PLAN_EXIT_FAILED;
 	}
 	(void)run_log_finish(&run.log);

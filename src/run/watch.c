@@ -422,6 +422,9 @@ watch(struct run *run)
 	start_if_due(run);
 	while (!run->over)
 		watch_once(run);
+	/* By the kernel that is short of memory, or by hand: it says nothing against another try. */
+	if (!run->started && run->refusal[0] == '\0' && run->stop == STOP_NONE && jail_was_killed(&run->jail))
+		run->abandoned = true;
 	jail_end(&run->jail);
 	/* Messages that came while the jail was ended: the tool's status may be among them. */
 	if (run->jail.init_fd >= 0)

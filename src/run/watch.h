@@ -34,7 +34,7 @@ struct run {
 	bool ended;	/* the tool's first process */
 	bool emptying;
 	bool over;	/* init is gone, or about to be */
-	bool abandoned;	/* the helper went away before PLAN_GO: nothing has happened */
+	bool abandoned;	/* the helper went away before PLAN_GO, or the jail was killed before: nothing has happened */
 
 	struct walk_caps caps;
 	const char *cap;	/* which of them work/ had passed; NULL: none */

@@ -159,17 +159,17 @@ def check(stack, witness, loads, kills):
 
 
 def judge(load, witness, job, verdict):
-    number = load.number_of[job]
+    number, result = load.number_of[job], load.stack.record(job, "result.json")
     begun, ended = witness.begun[number], witness.ended[number]
     # Whose supervisor is shot three times in a row before its tool began is given up: rare, but not where starts are slow.
-    if verdict == "refused" and begun == 0 and "again and again" in load.stack.record(job, "result.json").get("message", ""):
+    if verdict == "refused" and begun == 0 and "again and again" in result.get("message", ""):
         return []
     if load.tool == TWICE:
         if verdict != "passed" or ended < 1:
-            return [f"{job}, which may run twice, is {verdict}: begun {begun}, ended {ended}"]
+            return [f"{job}, which may run twice, is {verdict}: begun {begun}, ended {ended}: {pretty(result)}"]
     else:
         if begun > 1 or verdict not in ("passed", "lost") or (verdict == "passed" and ended != 1):
-            return [f"{job}, which may run once, is {verdict}: begun {begun}, ended {ended}"]
+            return [f"{job}, which may run once, is {verdict}: begun {begun}, ended {ended}: {pretty(result)}"]
     return []
 
 

@@ -241,6 +241,23 @@ def test_a_jail_that_fails_at_the_start_of_the_one_job(make_stack):
         os.unlink(wrapper)
 
 
+@pytest.mark.parametrize("how", ("kill -9 $$", "exit 137"))
+def test_a_jail_that_is_shot_before_the_tool_began_is_built_again(make_stack, how):
+    """As by the kernel where memory is short; 137 is bubblewrap's word for the same of its child."""
+    stack = make_stack(tools=TOOLS, conf={**v1.OPEN, "helper": {"bwrap": "/usr/bin/bwrap"}}, parts=("helper", "gate", "nginx"), slots=1)
+    client, wrapper, shot = v1.Client(stack), os.path.join(stack.path, "bwrap"), os.path.join(stack.path, "shot")
+    with open(wrapper, "w", encoding="ascii") as file:
+        file.write(f"#!/bin/sh\n[ -e {shot} ] || exec /usr/bin/bwrap \"$@\"\nrm {shot}\n{how}\n")
+    os.chmod(wrapper, 0o755)
+    os.chmod(stack.path, 0o777)	# its accounts are others
+    stack.configure("helper", bwrap=wrapper)
+    stack.restart("helper")
+    assert ended(client, submit(client, "plain", "pass"))[0]["verdict"] == "passed"
+    open(shot, "w", encoding="ascii").close()
+    done, result = ended(client, submit(client, "plain", "open('ran', 'w')"))
+    assert (done["verdict"], result["attempt"]) == ("passed", 1) and not os.path.exists(shot), result
+
+
 def ended_any(client):
     return client.wait(submit(client, "plain", "pass"))["verdict"]
 
