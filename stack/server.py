@@ -22,6 +22,7 @@ from .services import METRICS, SERVICES
 PARTS = ("helper", "gate", "nginx")	# in the order of their start
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_SECONDS = 20
+BROTLI = "/usr/lib/nginx/modules/ngx_http_brotli_static_module.so"
 
 
 @dataclass
@@ -106,7 +107,21 @@ class Server:
             "nginx_user": f"user {accounts.NGINX};" if as_root else "", "nginx_workers": 2,
             "nofile": 16384 if hard == resource.RLIM_INFINITY else min(hard, 16384),
             "connections": self.settings.connections,
+            "stan_cache": self.stan_setting("SWS_BUILT_MODEL_DIR", "cache") or os.path.join(self.spool, "cache/stan"),
+            "nginx_modules": f"load_module {BROTLI};" if os.path.exists(BROTLI) else "",
+            "brotli_static": "brotli_static on;" if os.path.exists(BROTLI) else "",
         }
+
+    def stan_setting(self, variable, key):
+        """A setting of the Stan service as its programs read it: the environment's name in any case, then the configuration's."""
+        by_name = {name.upper(): value for name, value in self.settings.environment.items()}
+        return by_name.get(variable) or self.settings.conf.get("stan", {}).get(key)
+
+    def _stan_origins(self):
+        origins = self.settings.conf.get("stan", {}).get("origins")
+        if not origins:
+            return Path(self.settings.source, "nginx/stan-origins.map").read_text(encoding="utf-8")
+        return "".join(f'"{origin}" $http_origin;\n' for origin in origins.split())
 
     def in_memory(self, name):
         """A folder that must lie in memory, of secret parameters or of jobs; the helper makes it where a tool wants it."""
@@ -131,13 +146,14 @@ class Server:
                 path.unlink()
         for name, text in tools.items():
             folder.write(os.path.join(etc, "tools", name + ".tool"), text)
-        for name in ("http.conf", "server.conf", "fastcgi.conf"):
+        for name in ("http.conf", "server.conf", "fastcgi.conf", "stan-cache.conf"):
             folder.write(os.path.join(etc, "nginx", name), self._template("nginx/" + name, values))
         for service in (*SERVICES.values(), METRICS):
             for kind, prefix in (("prefix", service.prefix), ("root", ""))[:2 if service.classic_port else 1]:
-                folder.write(os.path.join(etc, "nginx", f"{service.name}-{kind}.conf"), self._template(
-                    "nginx/service.conf", {**values, "service": service.name, "prefix": prefix,
-                                           "body_max": service.body_max, "shape": service.shape}))
+                own = {**values, "service": service.name, "prefix": prefix, "body_max": service.body_max, "shape": service.shape}
+                folder.write(os.path.join(etc, "nginx", f"{service.name}-{kind}.conf"),
+                             "".join(self._template("nginx/" + name, own) for name in service.templates))
+        folder.write(os.path.join(etc, "nginx/stan-origins.map"), self._stan_origins())
         values["servers"] = self._servers(values)
         folder.write(os.path.join(etc, "nginx/nginx.conf"), self._template("nginx/nginx.conf", values))
 
@@ -297,7 +313,8 @@ class Server:
                     found.append(pid)
             except OSError:
                 continue
-        return found
+        # A child that becomes bubblewrap in a moment looks like its supervisor.
+        return [pid for pid in found if procs.parent(pid) not in found]
 
     def stop(self, part):
         """Ends a part in its own gentle way, by force where it does not end."""

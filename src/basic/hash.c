@@ -45,15 +45,57 @@ must(int ok)
 }
 
 static void
-to_hex(const unsigned char digest[SHA256_LEN], char ret_hex[SHA256_HEX_SIZE])
+digits_of(const unsigned char *digest, size_t len, char *ret_hex)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < SHA256_LEN; i++) {
+	for (size_t i = 0; i < len; i++) {
 		ret_hex[2 * i] = digits[digest[i] >> 4];
 		ret_hex[2 * i + 1] = digits[digest[i] & 15];
 	}
-	ret_hex[SHA256_HEX_SIZE - 1] = '\0';
+	ret_hex[2 * len] = '\0';
+}
+
+static void
+to_hex(const unsigned char digest[SHA256_LEN], char ret_hex[SHA256_HEX_SIZE])
+{
+	digits_of(digest, SHA256_LEN, ret_hex);
+}
+
+struct sha1 {
+	SHA_CTX ctx;
+};
+
+struct sha1 *
+sha1_new(void)
+{
+	struct sha1 *h = calloc(1, sizeof *h);
+
+	if (h && SHA1_Init(&h->ctx) != 1)
+		return sha1_free(h);
+	return h;
+}
+
+struct sha1 *
+sha1_free(struct sha1 *h)
+{
+	free(h);
+	return NULL;
+}
+
+void
+sha1_add(struct sha1 *h, const void *data, size_t len)
+{
+	must(SHA1_Update(&h->ctx, data, len));
+}
+
+void
+sha1_finish(struct sha1 *h, char ret_hex[SHA1_HEX_SIZE])
+{
+	unsigned char digest[SHA_DIGEST_LENGTH];
+
+	must(SHA1_Final(digest, &h->ctx));
+	digits_of(digest, sizeof digest, ret_hex);
 }
 
 void

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,20 @@ static const struct key {
 	{ "stableconfigs", "queued_max", KEY_COUNT, 0, 1000000, "0", NULL },
 	{ "stableconfigs", "running_max", KEY_COUNT, 0, 1024, "0", NULL },
 	{ "stableconfigs", "body_max", KEY_SIZE, 1024, 256 << 20, "4M", NULL },
+	{ "stan", "tinystan", KEY_PATH, 0, 0, NULL, NULL },
+	{ "stan", "path", KEY_STRING, 0, 0, NULL, NULL },
+	{ "stan", "passcode_file", KEY_PATH, 0, 0, NULL, NULL },
+	{ "stan", "restart_token_file", KEY_PATH, 0, 0, NULL, NULL },
+	{ "stan", "salt_file", KEY_PATH, 0, 0, NULL, NULL },
+	{ "stan", "origins", KEY_STRING, 0, 0, NULL, NULL },
+	{ "stan", "job_dir", KEY_PATH, 0, 0, NULL, NULL },
+	{ "stan", "cache", KEY_PATH, 0, 0, NULL, NULL },
+	{ "stan", "cache_max", KEY_SIZE, 1 << 20, BYTES_MAX, "10G", NULL },
+	{ "stan", "cache_keep", KEY_TIME, 0, 36500ULL * 86400 * USEC_PER_SEC, "365d", NULL },
+	{ "stan", "timeout", KEY_TIME, USEC_PER_SEC, 86400 * USEC_PER_SEC, "300s", NULL },
+	{ "stan", "failures_kept", KEY_TIME, 0, 86400 * USEC_PER_SEC, "5m", NULL },
+	{ "stan", "queued_max", KEY_COUNT, 0, 1000000, "0", NULL },
+	{ "stan", "running_max", KEY_COUNT, 0, 1024, "0", NULL },
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
@@ -221,19 +236,36 @@ struct loading {
 	const char *path;
 };
 
+/* A text may go on in further lines: a blank stands between them. */
+static void
+add_line(struct value *v, const char *text, struct loading *l)
+{
+	char *joined = NULL;
+
+	if (asprintf(&joined, "%s%s%s", v->text, *v->text ? " " : "", text) < 0) {
+		faults_add(l->faults, l->path, 0, "out of memory");
+		return;
+	}
+	free(v->text);
+	v->text = joined;
+}
+
 static void
 on_value(const char *section, const char *name, const char *value, unsigned line, bool first, void *ctx)
 {
 	struct loading *l = ctx;
 	bool section_known = false;
 
-	(void)first;
 	for (size_t i = 0; i < N_KEYS; i++) {
 		if (strcmp(keys[i].section, section) != 0)
 			continue;
 		section_known = true;
 		if (!name || strcmp(keys[i].name, name) != 0)
 			continue;
+		if (l->config->values[i].set && !first && keys[i].type == KEY_STRING) {
+			add_line(&l->config->values[i], value, l);
+			return;
+		}
 		if (l->config->values[i].set) {
 			faults_add(l->faults, l->path, line, "%s stands here a second time", name);
 			return;

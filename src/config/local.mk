@@ -6,6 +6,7 @@ libconfig_a_SOURCES = \
 	src/config/config.c src/config/config.h \
 	src/config/faults.c \
 	src/config/ini_file.c src/config/ini_file.h \
+	src/config/stan.c src/config/stan.h \
 	src/config/tool.c src/config/tool.h \
 	src/config/tool_argv.c \
 	src/config/tool_check.c \

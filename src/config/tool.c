@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,10 @@ tool_free(struct tool *t)
 	argv_free(t->folders);
 	argv_free(t->links);
 	argv_free(t->after);
+	argv_free(t->publish);
+	free(t->service);
+	free(t->cache);
+	free(t->scratch);
 	free(t->live);
 	for (size_t i = 0; i < t->n_parameters; i++) {
 		struct parameter *p = &t->parameters[i];
@@ -169,6 +174,15 @@ tools_free(struct tools *t)
 	return NULL;
 }
 
+struct tool *
+tools_get(struct tools *t, const char *name)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->all[i]->name, name) == 0)
+			return t->all[i];
+	return NULL;
+}
+
 const struct tool *
 tools_find(const struct tools *t, const char *name)
 {
@@ -176,6 +190,20 @@ tools_find(const struct tools *t, const char *name)
 		if (strcmp(t->all[i]->name, name) == 0)
 			return t->all[i];
 	return NULL;
+}
+
+int
+tools_place(struct tools *t, const char *spool_path)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		struct tool *tool = t->all[i];
+
+		if (tool->publish && !tool->cache && asprintf(&tool->cache, "%s/cache/%s", spool_path, tool->name) < 0)
+			return -ENOMEM;
+		if (tool->publish && !tool->scratch && asprintf(&tool->scratch, "%s/scratch/%s", spool_path, tool->name) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 const struct tool *

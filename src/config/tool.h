@@ -22,6 +22,9 @@
  *	cache-key = no			; yes: jobs that are equal in arguments, environment and inputs, and in flight together, are one run
  *	durable = yes			; no: its jobs lie in memory, nothing is flushed, and they are forgotten soon after their end
  *	kill-grace = 500ms
+ *	service = stan			; its jobs come in through this service alone, and /v1 does not show it
+ *	publish =			; files, one a line, that a run which passed leaves in a folder of the cache, with their siblings NAME.gz and
+ *					; NAME.br; nothing else of it is kept: run/publish.h
  *	keep = 7d			; how long a finished job is kept; 0: for ever
  *	keep-files = 1d			; how long its files are kept, where that is less
  *	[parameter gen]
@@ -102,6 +105,9 @@ struct tool {
 	bool serial;	/* one of its jobs runs at a time */
 	bool transient;	/* durable = no */
 	bool cache_key;	/* equal work is done once */
+	char *service;	/* its jobs come from this service alone; NULL: from any */
+	char **publish;	/* NULL-terminated names of files; NULL: it keeps its outputs with the job */
+	char *cache, *scratch;	/* with publish: absolute paths of the folders where entries and work/ lie; tools_place */
 	uint64_t kill_grace_usec;
 	uint64_t keep_usec;
 	uint64_t files_usec;	/* its files go so long after its end; 0: with the job */
@@ -133,6 +139,12 @@ const struct tool *tools_after(const struct tools *t, const char *name);
 json_object *tool_describe(const struct tool *t);
 size_t tools_count(const struct tools *t);
 bool tools_have_transient(const struct tools *t);	/* one says durable = no */
+/* Where tools that publish have their folders unless somebody said so: <spool>/cache/<tool> and <spool>/scratch/<tool>. -ENOMEM. */
+int tools_place(struct tools *t, const char *spool_path);
+/* For who adds to a tool what only the configuration knows. NULL: unknown. */
+struct tool *tools_get(struct tools *t, const char *name);
+/* Adds a copy to a list that NULL ends. -E2BIG: it has 256 items; -ENOMEM. */
+int tool_list_add(char ***list, const char *text);
 uint64_t tools_shortest_keep(const struct tools *t);	/* 0: none of them forgets by age */
 
 /* Checks parameters (name -> string or number; NULL: none) and which inputs were given, and builds the argument vector (NULL-

@@ -237,6 +237,8 @@ tool_check_whole(struct loading *l)
 	check_trust(l);
 	if (l->tool->serial && l->tool->cache_key)
 		faults_add(l->faults, l->path, 0, "serial and cache-key exclude each other");
+	if (l->tool->publish && (l->tool->transient || l->tool->cache_key || l->tool->live))
+		faults_add(l->faults, l->path, 0, "publish excludes durable = no, cache-key and live");
 	if (l->tool->transient && l->tool->cache_key)
 		faults_add(l->faults, l->path, 0, "durable = no and cache-key exclude each other");
 	return r;

@@ -16,8 +16,6 @@ struct loading {
 	unsigned command_lines[TOOL_LIST_MAX];	/* of each line of the command, where it stands */
 };
 
-/* Adds a copy to a list that NULL ends. -E2BIG: it has TOOL_LIST_MAX items; -ENOMEM. */
-int tool_list_add(char ***list, const char *text);
 /* Whether it may name a tool or a parameter: 1 to 64 of A-Z a-z 0-9 _ - , not beginning with "-". */
 bool tool_name_valid(const char *name);
 /* What ini_file_read calls; ctx is a struct loading. */

@@ -227,6 +227,15 @@ on_tool_value(struct loading *l, const char *key, const char *value, unsigned li
 		yes_no(l, key, value, line, &t->twice);
 	} else if (strcmp(key, "durable") == 0) {
 		durable_value(l, value, line);
+	} else if (strcmp(key, "service") == 0) {
+		if (!tool_name_valid(value))
+			faults_add(l->faults, l->path, line, "service: \"%s\" is no name of a service", value);
+		free(t->service);
+		t->service = strdup(value);
+	} else if (strcmp(key, "publish") == 0) {
+		if (value[0] != '\0' && !input_name_valid(value))
+			faults_add(l->faults, l->path, line, "publish: \"%s\" is no file name", value);
+		list_line(l, &t->publish, value, line);
 	} else if (strcmp(key, "serial") == 0) {
 		yes_no(l, key, value, line, &t->serial);
 	} else if (strcmp(key, "cache-key") == 0) {
@@ -484,11 +493,11 @@ static bool
 is_list(const char *section, const char *key)
 {
 	/* Of [tool] alone, then of any section; texts may be long. */
-	static const char *const lists[] = { "command", "environment", "folders", "link", "after", "choices", "description" };
+	static const char *const lists[] = { "command", "environment", "folders", "link", "after", "publish", "choices", "description" };
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (strcmp(lists[i], key) == 0)
-			return i >= 4 || strcmp(section, "tool") == 0;
+			return i >= 6 || strcmp(section, "tool") == 0;
 	return false;
 }
 

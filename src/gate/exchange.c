@@ -129,6 +129,29 @@ exchange_read_body(struct exchange *x, size_t max, char **ret_text, size_t *ret_
 	return x->res.status;
 }
 
+/* To the same address without the slash at its end, where a route lies there. */
+static bool
+redirect_slash(struct exchange *x)
+{
+	size_t len = strcspn(x->req.uri, "?");
+	const char *path = x->req.uri + strspn(x->req.uri, "/");
+	size_t path_len = len - (size_t)(path - x->req.uri);
+
+	if (!x->req.trailing_slash || x->req.n_segments == 0)
+		return false;
+	x->req.trailing_slash = false;
+	x->route = router_match(x->service, &x->req, x->args, &x->n_args);
+	x->req.trailing_slash = true;
+	if (!x->route)
+		return false;
+	while (path_len > 0 && path[path_len - 1] == '/')
+		path_len--;
+	/* One slash at its beginning: two would name another host. */
+	response_empty(&x->res, 307);
+	response_headerf(&x->res, "Location", "/%.*s%s", (int)path_len, path, x->req.uri + len);
+	return true;
+}
+
 static int
 route_request(struct exchange *x, int parsed)
 {
@@ -140,12 +163,18 @@ route_request(struct exchange *x, int parsed)
 		exchange_fail(x, parsed, status_reason(parsed));
 		return HANDLED;
 	}
+	if (x->service->merge_slashes)
+		request_merge_slashes(&x->req);
+	if (x->service->preflight && x->service->preflight(x))
+		return HANDLED;
 	why = x->service->off(x->state);
 	if (why) {
 		exchange_fail(x, 503, why);
 		return HANDLED;
 	}
 	x->route = route = router_match(x->service, &x->req, x->args, &x->n_args);
+	if (!route && x->service->slash_redirect && redirect_slash(x))
+		return HANDLED;
 	if (!route) {
 		exchange_fail(x, 404, "Not found.");
 		return HANDLED;
@@ -260,8 +289,23 @@ exchange_end(struct exchange *x)
 	record_request(x, x->res.status, sent < 0 ? 0 : sent);	/* its texts are gone with the connection */
 	close_quickly(x);
 	disconnect(x);
+	if (x->after)
+		x->after(x);
+	x->after = NULL;
 	request_done(&x->req);
 	response_reset(&x->res);
+}
+
+void
+exchange_warm(struct exchange *x)
+{
+	for (size_t i = 0; i < x->gate->n_services; i++) {
+		x->service = x->gate->services[i];
+		x->state = x->gate->service_states[i];
+		if (x->service->warm && !x->service->off(x->state))
+			x->service->warm(x);
+	}
+	x->service = &nobody;
 }
 
 void

@@ -30,6 +30,7 @@ struct exchange {
 	uint64_t began_usec;	/* clock_mono */
 	struct wait *wait;	/* set by exchange_wait() */
 	struct stream *stream;	/* the answer goes out as it comes; NULL: whole, at the end */
+	void (*after)(struct exchange *x);	/* called once the answer is out; NULL: nothing. Not of one that waited */
 	bool parked;	/* the waiting thread's */
 };
 
@@ -47,6 +48,9 @@ int exchange_begin_stream(struct exchange *x, const char *content_type);
 void exchange_end(struct exchange *x);
 /* Logs that the client hung up before it was answered; to be followed by exchange_free(). */
 void exchange_gone(struct exchange *x);
+
+/* Lets services that want it prepare themselves (service.h, warm); x serves nothing yet. */
+void exchange_warm(struct exchange *x);
 
 /* An answer in the service's error shape; whatever was set before is forgotten. */
 void exchange_fail(struct exchange *x, int status, const char *message);

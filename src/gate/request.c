@@ -357,3 +357,18 @@ address_name(const char *remote_addr, char ret_name[ADDRESS_NAME_SIZE])
 		(void)snprintf(ret_name, ADDRESS_NAME_SIZE, "unknown");
 	}
 }
+
+void
+request_merge_slashes(struct request *r)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->n_segments; i++)
+		if (*r->segments[i].text)
+			r->segments[kept++] = r->segments[i];
+		else
+			free(r->segments[i].text);
+	for (size_t i = kept; i < r->n_segments; i++)
+		r->segments[i].text = NULL;
+	r->n_segments = kept;
+}

@@ -57,6 +57,9 @@ struct request {
 int request_parse(const char *const *envp, struct request *ret);
 void request_done(struct request *r);
 
+/* Drops empty segments: "//probe" is "/probe". */
+void request_merge_slashes(struct request *r);
+
 /* A header by its CGI name ("HTTP_ACCEPT"). NULL: not sent, or over REQUEST_VALUE_MAX, or with control bytes. */
 const char *request_header(const struct request *r, const char *name);
 

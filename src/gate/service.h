@@ -35,12 +35,18 @@ struct service {
 	const struct route *routes;
 	size_t n_routes;
 	bool slash_too;	/* "/task/" is "/task" */
+	bool slash_redirect;	/* "/probe/" is answered with 307 to "/probe" */
+	bool merge_slashes;	/* "//probe" is "/probe" */
 
 	/* Reads the settings; *ret_state is the module's own, shared by all threads, never changed. */
 	int (*open)(const struct config *config, void **ret_state);
 	void (*close)(void *state);
 	/* NULL: it is on. Else a sentence that says how to configure it, for the 503. */
 	const char *(*off)(const void *state);
+	/* Called once when a worker begins, before it serves; x has no request. May be NULL. */
+	void (*warm)(struct exchange *x);
+	/* Answers a preflight request, on any path and before anything else; false: it is none. NULL: those of routes go to options. */
+	bool (*preflight)(struct exchange *x);
 	/* Sets an error answer in the API's own shape; message is for people. */
 	void (*fail)(struct exchange *x, int status, const char *message);
 	/* Answers OPTIONS on a route. */
@@ -53,6 +59,7 @@ extern const struct service *const services[];
 extern const size_t n_services;
 
 extern const struct service stableconfigs_service;
+extern const struct service stan_service;
 extern const struct service native_service;
 extern const struct service metrics_service;
 

@@ -4,6 +4,7 @@
 
 const struct service *const services[] = {
 	&stableconfigs_service,
+	&stan_service,
 	&native_service,
 	&metrics_service,
 };

@@ -73,6 +73,8 @@ handler_main(void *arg)
 	struct handler *h = arg;
 	struct worker *w = h->worker;
 
+	if (h == w->handlers)
+		exchange_warm(h->x);
 	while (!atomic_load_explicit(&w->draining, memory_order_relaxed)) {
 		int fd = -EBADF;
 

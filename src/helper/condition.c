@@ -10,6 +10,7 @@
 #include "basic/scoped.h"
 #include "helper/condition.h"
 #include "spool/index.h"
+#include "spool/record.h"
 
 #define ONCE_USEC (24 * 3600 * USEC_PER_SEC)
 
@@ -40,6 +41,8 @@ parse_key(struct conditions *c, json_object *body, struct job *job, struct tool_
 
 	if (r < 0 || strlen(key) < 1 || strlen(key) > JOB_KEY_MAX || key_is_once(key))
 		return refuse(refusal, "key", "this is no name for a job");
+	if (json_object_object_get_ex(body, "key_replaces", NULL) && json_get_bool(body, "key_replaces", &c->key_replaces) < 0)
+		return refuse(refusal, "key_replaces", "this must be true or false");
 	job->key = strdup(key);
 	return job->key ? claim(c, "key", job->service, key) : -ENOMEM;
 }
@@ -163,18 +166,36 @@ look_for_once(const struct spool *s, const struct job *job, char ret_id[ID_SIZE]
 	return strcmp(other->once_sha256, job->once_sha256) == 0 ? 1 : -ENOTUNIQ;
 }
 
+/* 1: the key is another's who may not lose it. */
+static int
+look_for_key(const struct spool *s, const struct conditions *c, const struct job *job)
+{
+	scoped(close_fd) int job_fd = -EBADF;
+	struct job_result result;
+	char other[ID_SIZE];
+	int r = index_key_get(s, job->service, job->key, other);
+
+	if (r < 0 || !c->key_replaces)
+		return r == -ENOENT ? 0 : r < 0 ? r : 1;
+	job_fd = spool_open_job(s, other);
+	if (job_fd < 0)
+		return job_fd == -ENOENT ? 0 : job_fd;
+	r = result_load(job_fd, &result);
+	/* Damaged, its verdict is no use to anybody either. */
+	return r == -ENOENT ? 1 : r == -EBADMSG ? 0 : r;
+}
+
 int
 conditions_check(const struct spool *s, const struct conditions *c, const struct job *job, struct tool_refusal *refusal,
     char ret_id[ID_SIZE])
 {
-	char other[ID_SIZE];
 	int r = job->once[0] ? look_for_once(s, job, ret_id) : 0;
 
 	if (r == -ENOTUNIQ)
 		(void)refuse(refusal, "once", "this Idempotency-Key stands for another submission");
 	if (r != 0)
 		return r;
-	if (job->key && (r = index_key_get(s, job->service, job->key, other)) != -ENOENT) {
+	if (job->key && (r = look_for_key(s, c, job)) != 0) {
 		(void)refuse(refusal, "key", "there is a job of this name");
 		return r < 0 ? r : -EEXIST;
 	}

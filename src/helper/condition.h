@@ -2,6 +2,7 @@
  * once exactly the permitted number wins:
  *
  *	"key": text		the service's own name of the job is nobody else's
+ *	"key_replaces": true	it may be that of a job that has finished, which loses it
  *	"once": text		an Idempotency-Key: what its owner submitted under it in the last day is the answer, where that was
  *				the same; it goes with its job, where that goes earlier
  *	"kept_owner": n		the owner has fewer than n jobs in the spool, finished ones included
@@ -23,6 +24,7 @@
 enum { CLAIMS_MAX = 3, ONCE_MAX = 255 };
 
 struct conditions {
+	bool key_replaces;
 	uint64_t kept_owner, kept_service;	/* 0: no cap */
 	char *claims[CLAIMS_MAX];
 	size_t n_claims;

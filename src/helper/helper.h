@@ -58,6 +58,7 @@ struct helper {
 	void *groups;	/* group.h */
 	struct submits *submits;
 	struct expiry *expiry;
+	struct caches *caches;
 	struct weights *weights;
 	struct deliveries *deliveries;
 	struct conditions_list changes;	/* meta.h: under way */

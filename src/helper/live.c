@@ -9,6 +9,7 @@
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/scoped.h"
+#include "helper/cache.h"
 #include "helper/deliver.h"
 #include "helper/end.h"
 #include "helper/expire.h"
@@ -258,6 +259,7 @@ live_finished(struct live *l, const struct job_result *result)
 		weights_add(h, l->id, result->ended_usec, l->input_bytes + result->output_bytes + result->log_bytes + result->stdout_bytes);
 	if (result && l->calls)
 		deliver(h, l->id);
+	cache_job_ended(h, l->tool);
 	server_changed(h, l->id);
 	(void)tdelete(l, &t->root, compare);
 	(void)queue_put(t->queue, l->owner);

@@ -1,6 +1,7 @@
 sbin_PROGRAMS += spoolgated
 spoolgated_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS)
 spoolgated_SOURCES = \
+	src/helper/cache.c src/helper/cache.h \
 	src/helper/cgroup.c src/helper/cgroup.h \
 	src/helper/condition.c src/helper/condition.h \
 	src/helper/cull.c src/helper/cull.h \

@@ -17,9 +17,11 @@
 #include "basic/log.h"
 #include "basic/memory_fs.h"
 #include "basic/scoped.h"
+#include "config/stan.h"
 #include "helper/deliver.h"
 #include "helper/end.h"
 #include "helper/expire.h"
+#include "helper/cache.h"
 #include "helper/cgroup.h"
 #include "helper/filter.h"
 #include "helper/jail.h"
@@ -70,6 +72,19 @@ transient_check(const struct config *config, const struct tools *tools, struct f
 		faults_add(f, path, 0, "a tool says durable = no, and [helper] transient is on no tmpfs");
 }
 
+/* What the Stan service adds to its tool. */
+static int
+load_stan(const struct config *config, struct tools *tools, struct faults *f)
+{
+	struct stan_settings stan;
+	int r = stan_load(config, true, f, &stan);
+
+	if (r == 0)
+		r = stan_fill_tool(&stan, tools, f);
+	stan_done(&stan);
+	return r;
+}
+
 /* Reads everything; the results are set only where there is no fault. */
 static size_t
 load_all(const char *path, struct config **ret_config, struct tools **ret_tools, struct accounts *ret_accounts,
@@ -93,6 +108,12 @@ load_all(const char *path, struct config **ret_config, struct tools **ret_tools,
 		return 1;
 	}
 	if (tools) {
+		if (load_stan(config, tools, &f) < 0 || tools_place(tools, config_string(config, "spool", "path")) < 0) {
+			log_error("out of memory");
+			return 1;
+		}
+		if (f.n == 0)
+			cache_folders(tools, config_string(config, "spool", "path"), accounts.read_gid, &f);
 		secrets_check(config, tools, &f);
 		transient_check(config, tools, &f);
 	}
@@ -433,6 +454,8 @@ start_parts(struct helper *h)
 	if (r >= 0)
 		r = weights_new(h, &h->weights);
 	if (r >= 0)
+		r = cache_new(h, &h->caches);
+	if (r >= 0)
 		r = packs_new(h, &h->packs);
 	if (r >= 0)
 		r = deliveries_new(h, &h->deliveries);
@@ -454,6 +477,7 @@ free_helper(struct helper *h)
 	h->submits = submits_free(h->submits);
 	h->expiry = expiry_free(h->expiry);
 	h->weights = weights_free(h->weights);
+	h->caches = cache_free(h->caches);
 	h->packs = packs_free(h->packs);
 	h->stats = stats_free(h->stats);
 	h->deliveries = deliveries_free(h->deliveries);

@@ -417,9 +417,13 @@ on_tools(struct helper *h, struct message *m, struct reply_to to)
 
 	(void)json_get_string(m->body, "after", &after);
 	for (t = tools_after(h->tools, after); ok && t; t = tools_after(h->tools, t->name)) {
-		json_object *one = tool_describe(t);
-		size_t len = one ? strlen(json_object_to_json_string_ext(one, JSON_C_TO_STRING_PLAIN)) : 0;
+		json_object *one = NULL;
+		size_t len = 0;
 
+		if (t->service)	/* nobody else's business */
+			continue;
+		one = tool_describe(t);
+		len = one ? strlen(json_object_to_json_string_ext(one, JSON_C_TO_STRING_PLAIN)) : 0;
 		if (one && bytes > 0 && bytes + len > TOOLS_PAGE_BYTES) {
 			json_object_put(one);
 			break;

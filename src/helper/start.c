@@ -153,6 +153,18 @@ after_of(const struct tool *tool, const char *id, char ***ret)
 	return r;
 }
 
+/* Where a tool that publishes works, and what becomes of it. */
+static int
+place_of(const struct tool *tool, const struct job *job, struct plan *p)
+{
+	p->scratch = strdup(tool->scratch);
+	p->cache = strdup(tool->cache);
+	p->entry = job->key ? strdup(job->key) : NULL;
+	if (!p->scratch || !p->cache || !p->entry != !job->key)
+		return -ENOMEM;
+	return join_lists(tool->publish, NULL, &p->publish);
+}
+
 static int
 make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan_mode mode, struct plan **ret)
 {
@@ -194,6 +206,8 @@ make_plan(struct live *l, const struct job *job, char *const *secrets, enum plan
 		r = join_lists(tool->folders, NULL, &p->folders);
 	if (r == 0)
 		r = join_lists(tool->links, NULL, &p->links);
+	if (r == 0 && tool->publish)
+		r = place_of(tool, job, p);
 	if (r == 0 && tool->after)
 		r = after_of(tool, l->id, &p->after);
 	for (size_t i = 0; r == 0 && i < job->n_inputs; i++) {

@@ -259,6 +259,11 @@ parse_submission(struct submission *s, struct message *m)
 		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/tool");
 		return -EINVAL;
 	}
+	if (tool->service && strcmp(tool->service, service) != 0) {
+		s->reason = "this tool's jobs come from a service of its own";
+		(void)snprintf(s->refusal.member, sizeof s->refusal.member, "/tool");
+		return -EINVAL;
+	}
 	s->spool = tool->transient ? h->transient : h->spool;
 	if (!s->spool) {
 		s->reason = "there is no folder in memory for its jobs";

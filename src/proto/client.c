@@ -280,6 +280,8 @@ add_conditions(struct jsonw *w, const struct submission *s)
 		jsonw_string(w, "callback", s->callback);
 	if (s->key)
 		jsonw_string(w, "key", s->key);
+	if (s->key && s->key_replaces)
+		jsonw_bool(w, "key_replaces", true);
 	if (s->serial)
 		jsonw_string(w, "serial", s->serial);
 	if (s->kept_owner > 0)

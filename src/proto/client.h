@@ -48,6 +48,7 @@ struct submission {
 	const char *callback;	/* the https URL to be called at the end; NULL: none */
 	/* Conditions of its acceptance (helper/condition.h) and its serial group; NULL, 0: none. */
 	const char *key;
+	bool key_replaces;	/* the key may be taken over from a job that has finished */
 	const char *serial;
 	uint64_t kept_owner, kept_service;
 	json_object *params;	/* name -> string or number; borrowed; NULL: none */

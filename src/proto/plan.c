@@ -40,6 +40,10 @@ plan_free(struct plan *p)
 	free_list(p->inputs);
 	free_list(p->links);
 	free_list(p->after);
+	free_list(p->publish);
+	free(p->scratch);
+	free(p->cache);
+	free(p->entry);
 	free(p->live);
 	free(p->filter);
 	free(p->cgroup);
@@ -106,6 +110,13 @@ plan_format(const struct plan *p, char **ret_text, size_t *ret_len)
 		jsonw_strings(&w, "links", p->links);
 	if (p->after && p->after[0])
 		jsonw_strings(&w, "after", p->after);
+	if (p->scratch) {
+		jsonw_string(&w, "scratch", p->scratch);
+		jsonw_string(&w, "cache", p->cache);
+		jsonw_strings(&w, "publish", p->publish);
+		if (p->entry)
+			jsonw_string(&w, "entry", p->entry);
+	}
 	if (p->network)
 		jsonw_bool(&w, "network", true);
 	if (p->live)
@@ -174,6 +185,15 @@ lists_parse(json_object *obj, struct plan *p)
 		r = list_parse(obj, "links", &p->links);
 	if (r == 0 && json_object_object_get_ex(obj, "after", NULL))
 		r = list_parse(obj, "after", &p->after);
+	if (r == 0 && json_object_object_get_ex(obj, "scratch", NULL)) {
+		r = list_parse(obj, "publish", &p->publish);
+		if (r == 0)
+			r = json_dup_string(obj, "scratch", &p->scratch);
+		if (r == 0)
+			r = json_dup_string(obj, "cache", &p->cache);
+		if (r == 0 && json_object_object_get_ex(obj, "entry", NULL))
+			r = json_dup_string(obj, "entry", &p->entry);
+	}
 	if (r == 0 && !p->argv[0])
 		r = -EBADMSG;
 	return r;

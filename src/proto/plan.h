@@ -39,6 +39,10 @@ enum plan_mode {
 	PLAN_FINISH,	/* the supervisor of this attempt died after ended.json: walk, list, write the verdict */
 };
 
+/* What lies beside the entries of a cache for a moment begins so and ends with a job's id. */
+#define PUBLISH_NEW ".new-"
+#define PUBLISH_OLD ".old-"
+
 enum jail_kind { JAIL_BWRAP, JAIL_NONE };
 
 struct plan {
@@ -53,6 +57,10 @@ struct plan {
 	char **after;	/* NULL-terminated: run at the end until it ends with 0, for a tool without a jail; NULL: none */
 	bool network;	/* the host's network is the jail's */
 	char *live;	/* name of the live file in work/; NULL: none */
+	/* Of a tool that publishes (run/publish.h), NULL otherwise: where its work/ lies under the job's id, where the cache is, the entry's
+	 * name, and the files, NULL-terminated. */
+	char *scratch, *cache, *entry;
+	char **publish;
 	char **inputs;	/* NULL-terminated names in in/, copied into work/ before the start */
 	bool stdout_apart;
 	struct limits limits;

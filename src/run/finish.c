@@ -16,6 +16,7 @@
 #include "run/finish.h"
 #include "run/inputs.h"
 #include "run/outputs.h"
+#include "run/publish.h"
 #include "run/verdict.h"
 #include "run/walk.h"
 #include "spool/manifest.h"
@@ -245,6 +246,8 @@ finish(const struct plan *plan, int job_fd, struct job_result *result)
 		(void)ended_store(job_fd, plan->groups, result);
 	if (result->verdict != VERDICT_REFUSED)
 		after_run(plan);
+	if (plan->scratch && (r = publish(plan, job_fd, result)) < 0)
+		verdict_outputs_lost(result, "its files could not be published", r);
 	r = list_outputs(plan, job_fd, result, manifest_sha256);
 	if (r == 0)
 		r = receipt_store(job_fd, plan->groups, plan->jail == JAIL_BWRAP ? "bwrap" : "none", plan->network, result, manifest_sha256);

@@ -11,15 +11,18 @@
 #include "basic/fd.h"
 #include "basic/scoped.h"
 #include "run/inputs.h"
+#include "run/publish.h"
 
 int
-work_make(int job_fd, gid_t read_gid)
+work_make(const struct plan *plan, int job_fd)
 {
-	int r = remove_tree_at(job_fd, "work");
+	const char *name = NULL;
+	scoped(close_fd) int parent_fd = work_parent(plan, job_fd, &name);
+	int r = parent_fd < 0 ? parent_fd : remove_tree_at(parent_fd, name);
 
 	if (r < 0)
 		return r;
-	return make_dir_at(job_fd, "work", 02750, read_gid);
+	return make_dir_at(parent_fd, name, 02750, plan->groups.read_gid);
 }
 
 static int

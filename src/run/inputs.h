@@ -9,7 +9,7 @@
 
 /* Removes the work/ of an earlier attempt, whatever its tool left there, and makes a new one: mode 2750, the group that reads.
  * Returns the descriptor. */
-int work_make(int job_fd, gid_t read_gid);
+int work_make(const struct plan *plan, int job_fd);
 /* Copies the inputs that the plan names from in/ to work/, mode 0640, the group that reads. *ret_bytes: their sum.
  * -EINVAL: a name that is none, or no regular file; -ENOENT; -ENOSPC, ... */
 int inputs_copy(const struct plan *plan, int job_fd, int work_fd, uint64_t *ret_bytes);

@@ -13,6 +13,7 @@ librun_a_SOURCES = \
 	src/run/log.c src/run/log.h \
 	src/run/no_jail.c src/run/no_jail.h \
 	src/run/outputs.c src/run/outputs.h \
+	src/run/publish.c src/run/publish.h \
 	src/run/supervise.c src/run/supervise.h \
 	src/run/verdict.c src/run/verdict.h \
 	src/run/walk.c src/run/walk.h \

@@ -78,7 +78,7 @@ set_up(struct run *run)
 		watch_refuse(run, "cannot become a subreaper", -errno);
 		return;
 	}
-	run->work_fd = work_make(run->job_fd, run->plan->groups.read_gid);
+	run->work_fd = work_make(run->plan, run->job_fd);
 	if (run->work_fd < 0) {
 		watch_refuse(run, "cannot make work/", run->work_fd);
 		return;

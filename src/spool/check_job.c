@@ -169,20 +169,20 @@ load_all(struct view *v)
 	return 0;
 }
 
-/* A key leads to its job; one that is not `alone` may have gone on to a later job. */
+/* A key leads to its job, or has gone on to a later one. */
 static int
-check_own_key(struct view *v, const char *key, bool alone)
+check_own_key(struct view *v, const char *key)
 {
 	char other[ID_SIZE];
 	int r = index_key_get(v->c->s, v->job->service, key, other), repaired = 0;
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == 0 && (!alone || strcmp(other, v->id) == 0))
+	if (r == 0)
 		return 0;
 	if (check_may_repair(v->c))
 		repaired = index_key_set(v->c->s, v->job->service, key, v->id) < 0 ? -EIO : 1;
-	check_found(v->c, v->level, repaired, "job %s: its key leads to %s", v->id, r == 0 ? other : "nothing");
+	check_found(v->c, v->level, repaired, "job %s: its key leads to nothing", v->id);
 	return 0;
 }
 
@@ -229,12 +229,12 @@ check_marks(struct view *v)
 		check_found(c, v->level, repaired, "job %s: its owner's index has no name for it", v->id);
 	}
 	if (r >= 0 && v->job->key)
-		r = check_own_key(v, v->job->key, true);
+		r = check_own_key(v, v->job->key);
 	if (r >= 0 && v->job->once[0]) {
 		char name[ONCE_NAME_SIZE];
 
 		once_name(v->job->once, name);
-		r = check_own_key(v, name, false);
+		r = check_own_key(v, name);
 	}
 	return r < 0 ? r : 0;
 }
