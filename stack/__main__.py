@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import secrets
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from . import accounts, build, folder, server
 from .folder import Lock, StackError
 from .services import SERVICES
 
+CALLERS_PATH = os.environ.get("PATH", "")	# before main() takes the system's
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -29,9 +31,30 @@ def arguments():
     return parser.parse_args()
 
 
+def stan_environment():
+    """What of our own environment makes the Stan compile service, with the compiler's PATH; {} where it is not wanted."""
+    own = {name: value for name, value in os.environ.items() if name.upper().startswith(("TINYSTAN", "SWS_"))}
+    if own:
+        own.update({name: value for name, value in os.environ.items() if name.startswith(("EMSDK", "EM_"))}, PATH=CALLERS_PATH)
+    return own
+
+
+def with_passcode(state, environment):
+    """A passcode of its own for a Stan service that was given none, the same each time."""
+    names = {name.upper() for name in environment}
+    if not names & {"TINYSTAN", "TINYSTAN_DIR"} or "SWS_PASSCODE" in names:
+        return environment
+    path = os.path.join(state, "client/stan-passcode")
+    if not os.path.exists(path):
+        folder.own_folder(os.path.dirname(path), accounts.Account("", os.getuid(), os.getgid(), ()), 0o700)
+        folder.write(path, secrets.token_urlsafe(12), 0o600)
+    with open(path, encoding="ascii") as file:
+        return {**environment, "SWS_PASSCODE": file.read()}
+
+
 def wanted_options(args):
     """What the command line asks for; None: not said."""
-    environment = {}
+    environment = stan_environment()
     for pair in args.env:
         name, equals, value = pair.partition("=")
         if not equals or not name:
@@ -45,6 +68,11 @@ def wanted_options(args):
 DEFAULTS = {"port": 8443, "listen": ["127.0.0.1", "[::1]"], "classic": False, "environment": {}}
 
 
+def shown(key, value):
+    """An option for people: of the environment the names alone, for values may be secret."""
+    return json.dumps(sorted(value) if key == "environment" else value)
+
+
 def open_stack(state, wanted):
     """The stack with its options: those it runs with, or the wanted ones where nothing runs."""
     base = {"source": SOURCE, "state": state, "programs": os.path.join(state, "programs")}
@@ -53,7 +81,7 @@ def open_stack(state, wanted):
     if any(stack.alive(part) for part in server.PARTS):
         for key, value in wanted.items():
             if value is not None and value != stack.options[key]:
-                raise StackError(f"This stack runs with {key} = {json.dumps(stack.options[key])}: "
+                raise StackError(f"This stack runs with {key} = {shown(key, stack.options[key])}: "
                                  "`quickstart down` it before it can run otherwise.")
         options = stack.options
     plain = {s.name: s.classic_port for s in SERVICES.values() if s.classic_port} if options["classic"] else {}
@@ -70,7 +98,10 @@ def up(args):
         build.build(SOURCE, build_dir)
     state = folder.prepare(args.state)
     with Lock(state):
-        stack = open_stack(state, wanted_options(args))
+        wanted = wanted_options(args)
+        if wanted["environment"]:
+            wanted["environment"] = with_passcode(state, wanted["environment"])
+        stack = open_stack(state, wanted)
         if args.stand_ins:
             print("--stand-ins: no service needs one, all are served by the real thing.", file=sys.stderr)
         if not all(stack.alive(part) for part in server.PARTS):
@@ -83,6 +114,10 @@ def up(args):
             stack.up()
         with open(client_token(stack), encoding="ascii") as file:
             stack.credentials["v1"] = {"token": file.read().strip()}
+        stack.credentials.pop("stan", None)
+        passcode = stack.stan_setting("SWS_PASSCODE", None)
+        if passcode is not None:
+            stack.credentials["stan"] = {"passcode": passcode}
         stack.save()
         return stack
 

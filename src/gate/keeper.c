@@ -28,6 +28,9 @@
 #define PAUSE_MIN_USEC (100 * USEC_PER_MSEC)
 #define PAUSE_MAX_USEC (10 * USEC_PER_SEC)
 
+/* How long replaced workers may finish: as long as nginx waits for an answer. They are in nobody's way. */
+#define REPLACED_USEC (3700 * USEC_PER_SEC)
+
 enum { OLD_MAX = 1024 };	/* workers of former keepers that are still finishing */
 
 extern char **environ;
@@ -124,10 +127,10 @@ on_drain_over(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 static int
-limit_draining(struct keeper *k)
+limit_draining(struct keeper *k, uint64_t usec)
 {
 	k->kill_timer = sd_event_source_unref(k->kill_timer);
-	return sd_event_add_time_relative(k->event, &k->kill_timer, CLOCK_BOOTTIME, k->settings->drain_usec, 0, on_drain_over, k);
+	return sd_event_add_time_relative(k->event, &k->kill_timer, CLOCK_BOOTTIME, usec, 0, on_drain_over, k);
 }
 
 static int
@@ -200,7 +203,7 @@ look_if_ready(struct keeper *k)
 	k->old_told = true;
 	for (size_t i = 0; i < k->n_old; i++)
 		signal_child(&k->old[i], SIGTERM);
-	return k->n_old ? limit_draining(k) : 0;
+	return k->n_old ? limit_draining(k, REPLACED_USEC) : 0;
 }
 
 static int
@@ -422,7 +425,7 @@ on_terminate(sd_event_source *source, const struct signalfd_siginfo *si, void *u
 	for (unsigned i = 0; i < k->settings->workers; i++)
 		k->workers[i].pause = sd_event_source_unref(k->workers[i].pause);
 	signal_all(k, SIGTERM);
-	r = limit_draining(k);
+	r = limit_draining(k, k->settings->drain_usec);
 	return r < 0 ? r : end_if_alone(k);
 }
 

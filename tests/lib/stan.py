@@ -18,7 +18,7 @@ def compiler(folder):
     for path, _, files in os.walk(folder):
         os.chmod(path, 0o755)
         for name in files:
-            os.chmod(os.path.join(path, name), 0o755 if path.endswith("/bin") or name == "compile" else 0o644)
+            os.chmod(os.path.join(path, name), os.stat(os.path.join(path, name)).st_mode | 0o444)
     return folder
 
 
