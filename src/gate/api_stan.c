@@ -278,8 +278,8 @@ get_status(struct exchange *x)
 	return HANDLED;
 }
 
-static bool
-is_model_id(const char *text)
+bool
+stan_is_model_id(const char *text)
 {
 	return strlen(text) == MODEL_ID_LEN && strspn(text, "0123456789abcdef") == MODEL_ID_LEN;
 }
@@ -301,7 +301,7 @@ get_download(struct exchange *x)
 		stan_message(x, 400, "Invalid file name %s", strbuf_str(&shown));
 		return HANDLED;
 	}
-	fd = is_model_id(id) ? stan_open_file(s, id, name) : -ENOENT;
+	fd = stan_is_model_id(id) ? stan_open_file(s, id, name) : -ENOENT;
 	if (fd < 0) {
 		scoped(strbuf_done) struct strbuf shown = STRBUF_INIT(4 * REQUEST_URI_MAX);
 
@@ -349,6 +349,7 @@ static const struct route routes[] = {
 	{ "/compile", "POST", { { METHOD_POST, stan_post_compile } } },
 	{ "/restart", "POST", { { METHOD_POST, post_restart } } },
 	{ "/status", "GET, HEAD", { { METHOD_GET | METHOD_HEAD, get_status } } },
+	{ "/events/{}", "GET", { { METHOD_GET, stan_get_events } } },
 	{ "/download/{}/{}", "GET, HEAD", { { METHOD_GET | METHOD_HEAD, get_download } } },
 };
 

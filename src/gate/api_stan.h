@@ -30,7 +30,10 @@ bool stan_authorized(struct exchange *x, const char *secret);
 int stan_open_file(const struct stan_state *s, const char *model_id, const char *name);
 bool stan_in_cache(const struct stan_state *s, const char *model_id);
 
+bool stan_is_model_id(const char *text);
+
 handle_fn stan_post_compile;
+handle_fn stan_get_events;
 /* Has the compiler tried where nobody has yet; at a worker's start. */
 void stan_warm(struct exchange *x);
 

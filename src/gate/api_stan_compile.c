@@ -16,6 +16,7 @@
 #include "basic/scoped.h"
 #include "gate/api_stan.h"
 #include "gate/input_file.h"
+#include "gate/metrics.h"
 #include "gate/waiting.h"
 
 enum {
@@ -38,7 +39,7 @@ struct compile {
 	char model_id[SHA1_HEX_SIZE];
 	char job_id[ID_SIZE];
 	char owner[OWNER_SIZE];
-	const char *how;	/* X-Spool-Cache */
+	enum metrics_compile how;	/* X-Spool-Cache */
 	uint64_t accepted_usec;	/* wall time at which its job was found or made */
 };
 
@@ -68,6 +69,8 @@ stan_in_cache(const struct stan_state *s, const char *model_id)
 
 /* ---- answers ---- */
 
+static const char *const hows[METRICS_COMPILES] = { "hit", "joined", "miss" };
+
 static int
 answer_model(struct exchange *x, const struct compile *c)
 {
@@ -80,7 +83,7 @@ answer_model(struct exchange *x, const struct compile *c)
 	if (r < 0)
 		return r;
 	response_json(&x->res, 200, obj, 0);
-	response_header(&x->res, "X-Spool-Cache", c->how);
+	response_header(&x->res, "X-Spool-Cache", hows[c->how]);
 	return HANDLED;
 }
 
@@ -274,11 +277,11 @@ find_or_submit(struct exchange *x, struct compile *c, const struct input_file *f
 
 	for (unsigned i = 0; i < TRIES; i++) {
 		r = find_job(x, c, ret);
-		c->how = "joined";
+		c->how = COMPILE_JOINED;
 		if (r != FOUND_NONE)
 			return r;
 		r = submit(x, c, f);
-		c->how = "miss";
+		c->how = COMPILE_MISS;
 		if (r == 0)
 			return FOUND_RUNNING;
 		/* Somebody was faster; or the helper was executed anew, and whatever it did before is found by its key. */
@@ -375,7 +378,7 @@ test_compiler(struct exchange *x, struct compile *c, struct job_result *ret)
 void
 stan_warm(struct exchange *x)
 {
-	struct compile c = { .how = "miss" };
+	struct compile c = { .how = COMPILE_MISS };
 	struct job_result result;
 	int r = is_tested(x) ? 0 : test_compiler(x, &c, &result);
 
@@ -387,7 +390,7 @@ stan_warm(struct exchange *x)
 static int
 require_tested(struct exchange *x)
 {
-	struct compile c = { .how = "miss" };
+	struct compile c = { .how = COMPILE_MISS };
 	struct job_result result;
 	int r;
 
@@ -559,12 +562,14 @@ compile(struct exchange *x, struct compile *c, const struct input_file *f)
 	int r;
 
 	if (stan_in_cache(x->state, c->model_id)) {
-		c->how = "hit";
+		c->how = COMPILE_HIT;
+		metrics_compile(x->gate->metrics, COMPILE_HIT);
 		return answer_model(x, c);
 	}
 	r = find_or_submit(x, c, f, &result);
 	if (r < 0)
 		return answer_refusal(x, r);
+	metrics_compile(x->gate->metrics, c->how);
 	c->accepted_usec = clock_wall();
 	if (r == FOUND_RUNNING)
 		return wait_for_it(x, c);
@@ -577,7 +582,7 @@ stan_post_compile(struct exchange *x)
 {
 	const struct stan_state *s = x->state;
 	struct input_file f = INPUT_FILE_NONE;
-	struct compile c = { .how = "miss" };
+	struct compile c = { .how = COMPILE_MISS };
 	char address[ADDRESS_NAME_SIZE];
 	int r;
 

@@ -18,6 +18,7 @@ libgate_a_SOURCES = \
 	src/gate/api_stableconfigs_problem.c src/gate/api_stableconfigs_problem.h \
 	src/gate/api_stan.c src/gate/api_stan.h \
 	src/gate/api_stan_compile.c \
+	src/gate/api_stan_events.c \
 	src/gate/api_stan_source.c \
 	src/gate/auth.c src/gate/auth.h \
 	src/gate/body.c src/gate/body.h \

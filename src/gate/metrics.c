@@ -33,6 +33,7 @@ struct route_counts {
 struct shared {
 	char layout[SHA256_HEX_SIZE + 7];	/* what the routes below are; NUL-padded */
 	counter workers_replaced;
+	counter compiles[METRICS_COMPILES];
 	struct route_counts routes[];
 };
 _Static_assert(sizeof(((struct shared *)NULL)->layout) % sizeof(counter) == 0, "no hidden padding");
@@ -54,7 +55,7 @@ hash_layout(const struct metrics *m, char ret[SHA256_HEX_SIZE])
 
 	if (!h)
 		return -ENOMEM;
-	sha256_add(h, "counts 1", sizeof "counts 1");
+	sha256_add(h, "counts 2", sizeof "counts 2");
 	sha256_add(h, histogram_bounds_usec, sizeof histogram_bounds_usec);
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
@@ -239,6 +240,19 @@ metrics_request(struct metrics *m, const struct service *service, const struct r
 	add(&c->statuses[status - METRICS_STATUS_MIN], 1);
 	add(&c->buckets[histogram_bucket(usec)], 1);
 	add(&c->sum_usec, usec);
+}
+
+void
+metrics_compile(struct metrics *m, enum metrics_compile how)
+{
+	if (m)
+		add(&m->shared->compiles[how], 1);
+}
+
+uint64_t
+metrics_compiles(const struct metrics *m, enum metrics_compile how)
+{
+	return get(&m->shared->compiles[how]);
 }
 
 void

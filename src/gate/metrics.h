@@ -36,6 +36,10 @@ int metrics_take_over(const struct service *const *all, size_t n_all, struct met
  * belong to none. */
 void metrics_request(struct metrics *m, const struct service *service, const struct route *route, int status, uint64_t usec);
 void metrics_worker_replaced(struct metrics *m);
+/* A request for a compile: its model lay in the cache, or its job was there already, or it made that. */
+enum metrics_compile { COMPILE_HIT, COMPILE_JOINED, COMPILE_MISS, METRICS_COMPILES };
+void metrics_compile(struct metrics *m, enum metrics_compile how);
+uint64_t metrics_compiles(const struct metrics *m, enum metrics_compile how);
 
 /* Reading, while others count. */
 struct metrics_route {

@@ -19,6 +19,8 @@ static const struct {
 	{ "accepting", "spoolgate_accepting", "Whether submissions are accepted: 0 while draining or after a failed flush." },
 	{ "limits_approximate", "spoolgate_limits_approximate", "Whether no cgroup keeps the limits of memory and processes: 1 where the supervisor does." },
 	{ "results", "spoolgate_spool_results_bytes", "Bytes of the finished jobs in the spool." },
+	{ "cache", "spoolgate_cache_bytes", "Bytes of what tools have published, as last looked at." },
+	{ "cache_entries", "spoolgate_cache_entries", "Entries of it." },
 	{ "disk_room", "spoolgate_spool_disk_free_bytes", "Room on the spool's file system for an unprivileged writer." },
 };
 

@@ -9,6 +9,7 @@
 #include "basic/histogram.h"
 #include "basic/json.h"
 #include "basic/proc.h"
+#include "helper/cache.h"
 #include "helper/stats.h"
 #include "helper/submission.h"
 #include "helper/weight.h"
@@ -214,7 +215,7 @@ add_services(struct jsonw *w, const struct stats *s)
 static void
 add_now(struct jsonw *w, const struct helper *h)
 {
-	uint64_t rss = 0, room = 0, inodes = 0;
+	uint64_t rss = 0, room = 0, inodes = 0, cached = 0, entries = 0;
 
 	(void)process_memory(getpid(), &rss);
 	(void)spool_room(h->spool, &room, &inodes);
@@ -224,6 +225,9 @@ add_now(struct jsonw *w, const struct helper *h)
 	add_number(w, "queue_max", config_number(h->config, "helper", "queue_max"));
 	add_number(w, "kept", h->stats->kept);
 	add_number(w, "results", weights_bytes(h));
+	cache_sizes(h, &cached, &entries);
+	add_number(w, "cache", cached);
+	add_number(w, "cache_entries", entries);
 	add_number(w, "rss", rss);
 	add_number(w, "disk_room", room);
 	add_number(w, "limits_approximate", h->cgroup == NULL);

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from lib import leaks, machine, web
+from lib import leaks, machine, stan, web
 from stack import procs
 
 B4 = {"monomers": [["a", "b", ">mon1"], ["a*", "b*", ">mon2"], ["a", ">mon3"], ["b", ">mon4"]], "gen": 2}
@@ -206,3 +206,38 @@ def test_a_long_path_has_its_sockets_elsewhere(ground):
         one.run("down")
     assert not leaks.processes(os.path.realpath(one.state))
     assert "too long" in one.run("up", "--state", "/tmp/" + "x" * 150, status=1).stderr
+
+
+def test_a_tinystan_is_served(quickstart, ground):
+    """With TINYSTAN it serves the Stan compile service, with a passcode of its own where none is given."""
+    folder = stan.compiler(os.path.join(ground, "quickstart-stan"))
+    variables = {"TINYSTAN": f"{folder}/tinystan", "PATH": f"{folder}/bin:{os.environ['PATH']}"}
+    summary = quickstart.up(**variables)
+    assert quickstart.up() == summary, "what runs goes on with what it was given"
+    session = web.session(summary["ca"])
+    passcode = summary["credentials"]["stan"]["passcode"]
+
+    def compile_with(word):
+        return session.post(summary["url"] + "/stan/compile", data=b"OK1", headers={"Authorization": f"Bearer {word}"})
+    assert len(passcode) >= 16 and compile_with("1234").status_code == 401
+    machine.wait_for(lambda: compile_with(passcode).status_code == 200, 30, "the self-test passes", pause=0.1)
+    model = compile_with(passcode).json()["model_id"]
+    assert model == "c58d40afd949f737b3d1273c770f35cc55155059"
+    assert session.get(summary["url"] + f"/stan/download/{model}/main.wasm").content[:4] == b"\0asm"
+    session.close()
+    quickstart.run("down")
+    assert quickstart.up(**variables)["credentials"]["stan"] == {"passcode": passcode}
+    quickstart.run("down")
+    assert quickstart.up(SWS_PASSCODE="1234", **variables)["credentials"]["stan"] == {"passcode": "1234"}
+    quickstart.run("down")
+
+
+def test_faults_of_a_service_are_told(quickstart, ground):
+    """stan#34: `quickstart up` says them all, and no secret; nothing is started."""
+    done = quickstart.run("up", "--port", str(quickstart.port), status=78, TINYSTAN="/nonexistent", SWS_PASSCODE="secret-of-this-test",
+                          SWS_COMPILATION_TIMEOUT="abc", SWS_LOG_LEVEL="LOUD")
+    said = done.stdout + done.stderr
+    for word in ("working installation", "SWS_COMPILATION_TIMEOUT", "SWS_LOG_LEVEL", "emstrip"):
+        assert word in said, said
+    assert "secret-of-this-test" not in said
+    assert not os.path.exists(os.path.join(quickstart.state, "stack.json")) or not alive(json.loads(quickstart.run("status").stdout))

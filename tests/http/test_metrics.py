@@ -180,7 +180,7 @@ def test_labels_are_bounded_whatever_is_asked(make_stack):
     assert value(samples, "spoolgate_http_requests_total", service="v1", route="/jobs/{}", status="404") == 100
     assert value(samples, "spoolgate_http_requests_total", service="v1", route="other", status="404") >= 100
     services = {dict(labels).get("service", "other") for (_, labels) in samples}
-    assert services <= {"stableconfigs", "v1", "metrics", "other"}
+    assert services <= {"stableconfigs", "stan", "v1", "metrics", "other"}
 
 
 def test_jobs_by_service_and_verdict(make_stack):

@@ -298,11 +298,12 @@ def test_killed(fresh):
     source = program("sleep 1", name="shot")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(lambda: stan.Client(client.stack).compile(source))
-        machine.wait_for(lambda: os.listdir(client.scratch), 10, "it compiles")
+        job = machine.wait_for(lambda: next(iter(set(client.stack.jobs()) - set(jobs)), None), 10, "it is accepted")
+        machine.wait_for(lambda: client.stack.record(job, "run.json"), 10, "it compiles")
         machine.wait_for(lambda: client.stack.kill("supervisor"), 10, "its supervisor is shot")
         assert client.get(f"/download/{stan.model_id(source)}/main.js").status_code == 404
         answer = answer.result()
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == 200 and answer.headers["X-Spool-Job"] == job, answer.text
     assert client.stack.record(answer.headers["X-Spool-Job"], "result.json")["attempt"] == 2
     clean(client)
 
@@ -412,3 +413,28 @@ def test_others_cannot_use_the_tool(fresh):
     assert "stan" not in str(tools)
     answer = client.session.post(client.stack.url("v1", "/jobs"), json={"tool": "stan", "inputs": {"main.stan": "x"}})
     assert answer.status_code in (404, 422), answer.text
+
+
+def test_events(client):
+    """Section 6: who wants to may follow a compile."""
+    source = program("sleep 1", name="events")
+    model = stan.model_id(source)
+    assert client.get(f"/events/{model}").status_code == 404
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        compiled = pool.submit(lambda: stan.Client(client.stack).compile(source))
+        machine.wait_for(lambda: client.stack.pids("supervisor"), 10, "it compiles")
+        answer = client.get(f"/events/{model}")
+        assert answer.headers["Content-Type"] == "text/event-stream" and answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert answer.text.endswith('event: state\ndata: {"state":"running"}\n\nevent: end\ndata: {"ready":true}\n\n'), answer.text
+        assert compiled.result().status_code == 200
+    assert client.get(f"/events/{model}").text == 'event: end\ndata: {"ready":true}\n\n'
+    assert client.get("/events/x").json() == {"detail": "Not Found"}
+
+
+def test_metrics(fresh):
+    client = fresh()
+    for _ in range(3):
+        client.compile(program(name="metrics"))
+    text = client.session.get(f"https://localhost:{client.stack.port}/metrics").text
+    assert 'spoolgate_stan_compiles_total{cache="miss"} 1\n' in text and 'spoolgate_stan_compiles_total{cache="hit"} 2\n' in text
+    machine.wait_for(lambda: "spoolgate_cache_entries 2\n" in client.session.get(f"https://localhost:{client.stack.port}/metrics").text, 10, "the cache is looked at")

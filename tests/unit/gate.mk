@@ -6,6 +6,7 @@ GATE_UNIT_TESTS = \
 	tests/unit/test_gate_multipart \
 	tests/unit/test_gate_number \
 	tests/unit/test_gate_request \
+	tests/unit/test_gate_stan \
 	tests/unit/test_gate_stableconfigs \
 	tests/unit/test_gate_stableconfigs_problem \
 	tests/unit/test_gate_waiting
@@ -27,6 +28,8 @@ tests_unit_test_gate_number_CFLAGS = $(GATE_TEST_CFLAGS)
 tests_unit_test_gate_number_LDADD = $(GATE_TEST_LIBS)
 tests_unit_test_gate_request_CFLAGS = $(GATE_TEST_CFLAGS)
 tests_unit_test_gate_request_LDADD = $(GATE_TEST_LIBS)
+tests_unit_test_gate_stan_CFLAGS = $(GATE_TEST_CFLAGS)
+tests_unit_test_gate_stan_LDADD = $(GATE_TEST_LIBS)
 tests_unit_test_gate_stableconfigs_SOURCES = tests/unit/test_gate_stableconfigs.c $(GATE_TEST_RIG)
 tests_unit_test_gate_stableconfigs_CFLAGS = $(GATE_TEST_CFLAGS)
 tests_unit_test_gate_stableconfigs_LDADD = $(GATE_TEST_LIBS)

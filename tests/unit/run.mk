@@ -4,6 +4,7 @@ RUN_UNIT_TESTS = \
 	tests/unit/test_run_init \
 	tests/unit/test_run_jail \
 	tests/unit/test_run_log \
+	tests/unit/test_run_publish \
 	tests/unit/test_run_races \
 	tests/unit/test_run_verdict \
 	tests/unit/test_run_walk \
@@ -20,6 +21,9 @@ tests_unit_test_run_jail_SOURCES = tests/unit/test_run_jail.c tests/unit/run_cas
 tests_unit_test_run_jail_LDADD = $(RUN_TEST_LIBS)
 tests_unit_test_run_log_CFLAGS = $(RUN_TEST_CFLAGS)
 tests_unit_test_run_log_LDADD = $(RUN_TEST_LIBS)
+tests_unit_test_run_publish_CFLAGS = $(RUN_TEST_CFLAGS)
+tests_unit_test_run_publish_SOURCES = tests/unit/test_run_publish.c tests/unit/run_case.c tests/unit/run_case.h
+tests_unit_test_run_publish_LDADD = $(RUN_TEST_LIBS)
 tests_unit_test_run_races_CFLAGS = $(RUN_TEST_CFLAGS)
 tests_unit_test_run_races_LDADD = $(RUN_TEST_LIBS)
 tests_unit_test_run_verdict_CFLAGS = $(RUN_TEST_CFLAGS)

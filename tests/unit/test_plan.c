@@ -52,6 +52,10 @@ whole_plan(void)
 	p->folders = LIST("/opt/a b", "/x");
 	p->inputs = LIST("data.txt", "more");
 	p->links = LIST("data /usr/share/x y", "b /b");
+	p->publish = LIST("main.js", "main.wasm");
+	p->scratch = strdup("/var/spool/scratch/stan");
+	p->cache = strdup("/var/spool/cache/stan");
+	p->entry = strdup("0123");
 	p->after = LIST("/bin/rm", "-f", "x");
 	p->network = p->strict = true;
 	p->live = copy_of("progress.json");
@@ -90,6 +94,13 @@ assert_plans_equal(const struct plan *a, const struct plan *b)
 	assert_lists_equal(a->env, b->env);
 	assert_lists_equal(a->folders, b->folders);
 	assert_lists_equal(a->inputs, b->inputs);
+	assert_true((a->scratch == NULL) == (b->scratch == NULL));
+	if (a->scratch) {
+		assert_lists_equal(a->publish, b->publish);
+		assert_string_equal(a->scratch, b->scratch);
+		assert_string_equal(a->cache, b->cache);
+		assert_string_equal(a->entry, b->entry);
+	}
 	assert_true((a->links == NULL) == (b->links == NULL));
 	if (a->links)
 		assert_lists_equal(a->links, b->links);
@@ -220,7 +231,7 @@ test_damaged_members_are_refused(void **state)
 		{ "mode", "1" }, { "jail", "\"docker\"" }, { "jail", "false" }, { "argv", "[]" }, { "argv", "\"/bin/sh\"" },
 		{ "argv", "[1]" }, { "argv", "[null]" }, { "argv", "[\"/bin/sh\",[]]" }, { "argv", "{}" }, { "argv", "[\"/bin/sh\",\"a\\u0000b\"]" },
 		{ "env", "[{}]" }, { "env", "[\"A=\\u0000\"]" }, { "folders", "[true]" }, { "inputs", "[7]" }, { "live", "7" }, { "live", "null" },
-		{ "links", "[1]" }, { "links", "null" }, { "network", "1" }, { "network", "\"yes\"" },
+		{ "publish", "1" }, { "cache", "null" }, { "scratch", "1" }, { "entry", "[]" }, { "links", "[1]" }, { "links", "null" }, { "network", "1" }, { "network", "\"yes\"" },
 		{ "stdout_apart", "1" }, { "stdout_apart", "\"true\"" }, { "limits", "[]" }, { "limits", "{}" },
 		{ "limits", "{\"wall_usec\":\"1\"}" }, { "kill_grace_usec", "-1" }, { "kill_grace_usec", "18446744073709551616" },
 		{ "read_gid", "-2" }, { "read_gid", "4294967295" }, { "read_gid", "1e3" }, { "gate_gid", "\"0\"" }, { "bwrap", "[]" },
