@@ -226,16 +226,17 @@ answer_finished(struct exchange *x, int job_fd, const struct compile *c, const s
 
 /* ---- one job for a model ---- */
 
-/* Whether this end says something about the program, and not so long ago that it should be asked again. A time-out or a crash does not. */
+/* Whether this end says something about the program, and not so long ago that it should be asked again. A time-out or a crash does not,
+ * nor does a script that could not do its work. */
 static bool
 is_remembered(const struct stan_state *s, const struct job_result *r)
 {
-	uint64_t now = clock_wall();
+	bool own_fault = r->exit_code == COMPILE_FAILED || r->exit_code == COMPILE_NO_JS || r->exit_code == COMPILE_NO_WASM;
 
-	return r->verdict == VERDICT_FAILED && r->ended_usec + s->failures_usec > now;
+	return r->verdict == VERDICT_FAILED && own_fault && r->ended_usec + s->failures_usec > clock_wall();
 }
 
-enum found { FOUND_NONE, FOUND_RUNNING, FOUND_FAILED };
+enum found { FOUND_NONE, FOUND_RUNNING, FOUND_FINISHED };
 
 /* The job that has this model's key, where it is still of use. */
 static int
@@ -256,7 +257,10 @@ find_job(struct exchange *x, struct compile *c, struct job_result *ret)
 	if (status.state != JOB_FINISHED)
 		return FOUND_RUNNING;
 	*ret = status.result;
-	return is_remembered(x->state, ret) ? FOUND_FAILED : FOUND_NONE;
+	/* One that passed may have done so since the cache was looked at. */
+	if (ret->verdict == VERDICT_PASSED ? stan_in_cache(x->state, c->model_id) : is_remembered(x->state, ret))
+		return FOUND_FINISHED;
+	return FOUND_NONE;
 }
 
 static int
@@ -269,7 +273,7 @@ submit(struct exchange *x, struct compile *c, const struct input_file *f)
 	return client_submit(x->helper, &s, c->job_id);
 }
 
-/* FOUND_RUNNING: c->job_id is to be waited for; FOUND_FAILED: *ret is how it ended; or the helper's refusal. */
+/* FOUND_RUNNING: c->job_id is to be waited for; FOUND_FINISHED: *ret is how it ended; or the helper's refusal. */
 static int
 find_or_submit(struct exchange *x, struct compile *c, const struct input_file *f, struct job_result *ret)
 {
@@ -350,7 +354,7 @@ is_tested(const struct exchange *x)
 	return atomic_load(&s->tested);
 }
 
-/* Begins it where it does not run and has not failed a moment ago. FOUND_RUNNING, FOUND_FAILED with *ret, or an error. */
+/* Begins it where it does not run and has not failed a moment ago. FOUND_RUNNING, FOUND_FINISHED with *ret, or an error. */
 static int
 test_compiler(struct exchange *x, struct compile *c, struct job_result *ret)
 {
@@ -367,7 +371,7 @@ test_compiler(struct exchange *x, struct compile *c, struct job_result *ret)
 	if (r == 0)
 		r = find_job(x, c, ret);
 	/* A failure of the compiler itself is tried again soon: its owner may have prepared it by now. */
-	if (r == FOUND_FAILED && ret->ended_usec + BUSY_RETRY_SEC * USEC_PER_SEC < clock_wall())
+	if (r == FOUND_FINISHED && ret->verdict != VERDICT_PASSED && ret->ended_usec + BUSY_RETRY_SEC * USEC_PER_SEC < clock_wall())
 		r = FOUND_NONE;
 	if (r == FOUND_NONE && (r = submit(x, c, &f)) == 0)
 		r = FOUND_RUNNING;
@@ -399,9 +403,11 @@ require_tested(struct exchange *x)
 	r = test_compiler(x, &c, &result);
 	if (r < 0)
 		return answer_refusal(x, r);
-	if (r == FOUND_FAILED)
+	if (r == FOUND_FINISHED && result.verdict == VERDICT_PASSED)
+		return 1;
+	if (r == FOUND_FINISHED)
 		log_error("%s: the self-test of the compiler has failed: job %s", x->req.id, c.job_id);
-	stan_message(x, 503, r == FOUND_FAILED ? "The compiler does not work yet. " STAN_PREPARE : "The compiler is being tried; try again in a few seconds. " STAN_PREPARE);
+	stan_message(x, 503, r == FOUND_FINISHED ? "The compiler does not work yet. " STAN_PREPARE : "The compiler is being tried; try again in a few seconds. " STAN_PREPARE);
 	response_headerf(&x->res, "Retry-After", "%d", BUSY_RETRY_SEC);
 	return 0;
 }

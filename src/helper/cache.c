@@ -44,6 +44,7 @@ struct caches {
 	struct helper *helper;
 	sd_event_source *timer;
 	bool looking, again;
+	bool soon;	/* a look is due in a moment: who ends meanwhile does not put it off */
 	uint64_t bytes, entries;
 };
 
@@ -260,11 +261,12 @@ looked(struct task *task)
 	scoped(free_look) struct look *l = task_owner(task, struct look, task);
 	struct caches *c = l->helper->caches;
 
-	c->looking = false;
+	c->looking = c->soon = false;
 	c->bytes = l->bytes;
 	c->entries = l->entries;
 	if (l->evicted > 0)
 		log_info("%llu entries of the cache were let go", (unsigned long long)l->evicted);
+	c->soon = c->again;
 	look_in(c, c->again ? LOOK_MSEC * USEC_PER_MSEC : HOUR_USEC);
 	c->again = false;
 	helper_check_leaving(l->helper);
@@ -293,8 +295,10 @@ begin_look(struct caches *c)
 	for (const struct tool *t = tools_after(h->tools, ""); r == 0 && t; t = tools_after(h->tools, t->name))
 		if (t->publish)
 			r = add_place(l, t);
-	if (r < 0 || l->n_places == 0)
+	if (r < 0 || l->n_places == 0) {
+		c->soon = false;
 		return;
+	}
 	l->task = (struct task){ .work = look, .done = looked };
 	l->helper = h;
 	l->active_fd = h->spool->active_fd;
@@ -344,10 +348,12 @@ cache_job_ended(struct helper *h, const char *tool)
 
 	if (!c || !t || !t->publish)
 		return;
-	if (c->looking)
+	if (c->looking) {
 		c->again = true;
-	else
+	} else if (!c->soon) {
+		c->soon = true;
 		look_in(c, LOOK_MSEC * USEC_PER_MSEC);
+	}
 }
 
 void

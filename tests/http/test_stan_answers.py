@@ -315,6 +315,7 @@ def test_sizes(client):
     assert message(client.compile(filler + b"x"), 400) == "Stan source file too large."
     # Beyond nginx's own limit its words come, and they can be read too; and a body whose length nobody said.
     assert message(client.compile(b"x" * (12 << 20)), 413)
+    assert message(client.request("POST", f"/download/{ZEROS}/main.js", data=b"x" * (12 << 20)), 413)
     assert message(client.compile(iter([filler, b"x"])), 400) == "Stan source file too large."
     assert max(rss_bytes(pid) for pid in client.stack.pids("worker")) < worker_bytes + (4 << 20)
 
