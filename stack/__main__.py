@@ -34,6 +34,8 @@ def arguments():
 def stan_environment():
     """What of our own environment makes the Stan compile service, with the compiler's PATH; {} where it is not wanted."""
     own = {name: value for name, value in os.environ.items() if name.upper().startswith(("TINYSTAN", "SWS_"))}
+    # What is relative is so to where we are, not to where the programs will run.
+    own.update({name: os.path.abspath(value) for name, value in own.items() if value and name.upper().endswith(("TINYSTAN", "_DIR"))})
     if own:
         own.update({name: value for name, value in os.environ.items() if name.startswith(("EMSDK", "EM_"))}, PATH=CALLERS_PATH)
     return own

@@ -156,6 +156,9 @@ say_tool(const struct tool *t)
 	say_list("folders, read-only", t->folders);
 	say_list("links", t->links);
 	say_list("command at its end", t->after);
+	say_list("publishes", t->publish);
+	if (t->service)
+		(void)printf("for the service: %s\n", t->service);
 	(void)printf("trust: %s\njail: %s\nlimits: %s\n", t->trusted ? "trusted" : "untrusted",
 	    t->no_jail ? "none" : t->trusted ? "bubblewrap where it works, else none" : "bubblewrap", t->strict ? "strict" : "approximate will do");
 	(void)printf("network: %s\nstandard output: %s\nmay run twice: %s\ndurable: %s\none at a time: %s\nequal work: %s\n", t->network ? "the host's" : "none",
@@ -213,6 +216,9 @@ format_tool(const struct tool *t)
 	jsonw_strings(&w, "folders", t->folders);
 	jsonw_strings(&w, "links", t->links);
 	jsonw_strings(&w, "after", t->after);
+	jsonw_strings(&w, "publish", t->publish);
+	if (t->service)
+		jsonw_string(&w, "service", t->service);
 	jsonw_bool(&w, "trusted", t->trusted);
 	jsonw_bool(&w, "jail", !t->no_jail);
 	jsonw_bool(&w, "strict", t->strict);

@@ -81,7 +81,7 @@ static const struct key {
 	{ "stan", "path", KEY_STRING, 0, 0, NULL, NULL },
 	{ "stan", "passcode_file", KEY_PATH, 0, 0, NULL, NULL },
 	{ "stan", "restart_token_file", KEY_PATH, 0, 0, NULL, NULL },
-	{ "stan", "salt_file", KEY_PATH, 0, 0, NULL, NULL },
+	{ "stan", "salt_file", KEY_PATH, 0, 0, NULL, "compiler" },
 	{ "stan", "origins", KEY_STRING, 0, 0, NULL, NULL },
 	{ "stan", "job_dir", KEY_PATH, 0, 0, NULL, NULL },
 	{ "stan", "cache", KEY_PATH, 0, 0, NULL, NULL },

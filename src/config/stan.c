@@ -129,6 +129,24 @@ set_from_file(struct reading *r, char **ret, const char *key, size_t max, bool m
 	set_text(r, ret, text + skip);
 }
 
+/* With another compiler a model should have another name, so that nobody's browser joins parts of both. */
+static void
+read_salt(struct reading *r)
+{
+	const char *path = config_string(r->config, "stan", "salt_file");
+	char fingerprint[SHA1_HEX_SIZE];
+
+	set_text(r, &r->s->salt, "");
+	if (path && strcmp(path, "compiler") == 0) {
+		if (stan_fingerprint(r->s, fingerprint) < 0)
+			r->out_of_memory = true;
+		else
+			set_text(r, &r->s->salt, fingerprint);
+	} else {
+		set_from_file(r, &r->s->salt, "salt_file", SALT_MAX, true);
+	}
+}
+
 static void
 read_secrets(struct reading *r)
 {
@@ -272,11 +290,10 @@ stan_load(const struct config *config, bool whole, struct faults *f, struct stan
 	set_folder(&r, &ret->cache, "SWS_BUILT_MODEL_DIR", "cache");
 	read_timeout(&r);
 	read_log_level(&r);
-	set_text(&r, &ret->salt, "");
-	set_from_file(&r, &ret->salt, "salt_file", SALT_MAX, true);
 	read_secrets(&r);
 	read_origins(&r);
 	read_variables(&r);
+	read_salt(&r);	/* which may be made of the others */
 	if (ret->on && whole)
 		look_at_compiler(&r);
 	return r.out_of_memory ? -ENOMEM : 0;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
@@ -256,7 +257,7 @@ get_probe(struct exchange *x)
 	return HANDLED;
 }
 
-/* {"ready", "queued", "running", "slots", "accepting"}: ours, for people and dashboards. */
+/* {"ready", "accepting", "queued", "running", "slots", "disk_free"}: ours, for people and dashboards. */
 static int
 get_status(struct exchange *x)
 {
@@ -264,6 +265,7 @@ get_status(struct exchange *x)
 	scoped(jsonw_done) struct jsonw w = jsonw_new();
 	scoped(put_json) json_object *obj = NULL;
 	struct queue_summary q = { .accepting = 0 };
+	struct statvfs disk;
 	int r = client_queue(x->helper, &q);
 
 	jsonw_bool(&w, "ready", r == 0 && q.accepting && stan_in_cache(s, s->test_id));
@@ -271,6 +273,8 @@ get_status(struct exchange *x)
 	jsonw_add(&w, "queued", json_object_new_uint64(q.queued));
 	jsonw_add(&w, "running", json_object_new_uint64(q.running));
 	jsonw_add(&w, "slots", json_object_new_uint64(q.slots));
+	if (statvfs(s->cache, &disk) == 0)
+		jsonw_add(&w, "disk_free", json_object_new_uint64((uint64_t)disk.f_bavail * disk.f_frsize));
 	r = jsonw_finish(&w, &obj);
 	if (r < 0)
 		return r;

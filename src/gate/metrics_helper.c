@@ -157,4 +157,5 @@ metrics_add_helper(struct strbuf *s, json_object *stats, const struct service *c
 	    "Jobs that were met without their supervisor, or by a new helper, and what became of them.");
 	add_histogram(s, stats, "queue_wait", "spoolgate_queue_wait_seconds", "How long jobs waited until they took a slot.");
 	add_histogram(s, stats, "start", "spoolgate_start_latency_seconds", "From taking a slot until the tool began.");
+	add_histogram(s, stats, "run", "spoolgate_run_seconds", "How long tools ran.");
 }

@@ -245,7 +245,7 @@ live_finished(struct live *l, const struct job_result *result)
 	group_leave(l, result);
 	if (result) {
 		log_info("job %s finished: %s", l->id, verdict_name(result->verdict));
-		stats_finished(h, l->owner ? queue_owner_name(l->owner) : NULL, result->verdict);
+		stats_finished(h, l->owner ? queue_owner_name(l->owner) : NULL, result);
 	}
 	live_dequeue(l);
 	give_slot_back(l);

@@ -54,7 +54,7 @@ struct stats {
 	uint64_t kept;
 	uint64_t refused[N_REFUSALS];
 	uint64_t recovered[N_RECOVERIES];
-	struct histogram waited, started;
+	struct histogram waited, started, ran;
 };
 
 int
@@ -99,10 +99,12 @@ stats_accepted(struct helper *h, const char *service)
 }
 
 void
-stats_finished(struct helper *h, const char *service, enum verdict verdict)
+stats_finished(struct helper *h, const char *service, const struct job_result *result)
 {
-	if ((size_t)verdict < N_VERDICTS)
-		service_of(h->stats, service)->finished[verdict]++;
+	if ((size_t)result->verdict < N_VERDICTS)
+		service_of(h->stats, service)->finished[result->verdict]++;
+	if (result->started_usec > 0)
+		histogram_add(&h->stats->ran, result->wall_usec);
 	if (h->expiry)	/* one that ends earlier will be found by its name */
 		h->stats->kept++;
 }
@@ -252,6 +254,7 @@ stats_request(struct helper *h, struct message *m, struct reply_to to)
 	add_object(&w, "recovered", &recovered);
 	add_histogram(&w, "queue_wait", &s->waited);
 	add_histogram(&w, "start", &s->started);
+	add_histogram(&w, "run", &s->ran);
 	if (jsonw_finish(&w, &body) < 0)
 		server_refuse(h, to, -ENOMEM, NULL, 0);
 	else

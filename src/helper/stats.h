@@ -26,7 +26,7 @@ struct stats *stats_free(struct stats *s);	/* accepts NULL, always returns NULL 
 
 /* service, or an owner ("<service>:..."). At most 16 services are told apart; others count as "other". */
 void stats_accepted(struct helper *h, const char *service);
-void stats_finished(struct helper *h, const char *service, enum verdict verdict);	/* service NULL: not known */
+void stats_finished(struct helper *h, const char *service, const struct job_result *result);	/* service NULL: not known */
 /* Finished jobs that lie in the spool: one that the start has found, and one that was forgotten. Those that finish count by
  * themselves. */
 void stats_found(struct helper *h);
@@ -42,7 +42,7 @@ void stats_started(struct helper *h, uint64_t usec);	/* from taking its slot unt
  *   now: queued, running, slots, queue_max, kept (finished jobs in the spool), results (their bytes), rss (bytes), disk_room (bytes
  *        that an unprivileged writer still has there), accepting (1 or 0);
  *   accepted: {service: n}; finished: {service: {verdict: n}}; refused: {reason: n}; recovered: {what: n};
- *   queue_wait, start: {"buckets": [n for each class of basic/histogram.h], "sum": microseconds}. */
+ *   queue_wait, start, run: {"buckets": [n for each class of basic/histogram.h], "sum": microseconds}. */
 void stats_request(struct helper *h, struct message *m, struct reply_to to);
 
 #endif

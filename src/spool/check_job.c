@@ -169,20 +169,30 @@ load_all(struct view *v)
 	return 0;
 }
 
-/* A key leads to its job, or has gone on to a later one. */
+/* Whether the service's own name of a job is this one. */
+static bool
+has_key(const struct view *v, const char *id, const char *key)
+{
+	scoped(close_fd) int fd = spool_open_job(v->c->s, id);
+	scoped(free_job) struct job *job = NULL;
+
+	return fd >= 0 && job_load(fd, &job) == 0 && job->key && strcmp(job->key, key) == 0 && strcmp(job->service, v->job->service) == 0;
+}
+
+/* A key leads to its job, or has gone on to a later one that has it too. */
 static int
-check_own_key(struct view *v, const char *key)
+check_own_key(struct view *v, const char *key, bool is_once)
 {
 	char other[ID_SIZE];
 	int r = index_key_get(v->c->s, v->job->service, key, other), repaired = 0;
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == 0)
+	if (r == 0 && (is_once || strcmp(other, v->id) == 0 || has_key(v, other, key)))
 		return 0;
 	if (check_may_repair(v->c))
 		repaired = index_key_set(v->c->s, v->job->service, key, v->id) < 0 ? -EIO : 1;
-	check_found(v->c, v->level, repaired, "job %s: its key leads to nothing", v->id);
+	check_found(v->c, v->level, repaired, "job %s: its key leads to %s", v->id, r == 0 ? other : "nothing");
 	return 0;
 }
 
@@ -229,12 +239,12 @@ check_marks(struct view *v)
 		check_found(c, v->level, repaired, "job %s: its owner's index has no name for it", v->id);
 	}
 	if (r >= 0 && v->job->key)
-		r = check_own_key(v, v->job->key);
+		r = check_own_key(v, v->job->key, false);
 	if (r >= 0 && v->job->once[0]) {
 		char name[ONCE_NAME_SIZE];
 
 		once_name(v->job->once, name);
-		r = check_own_key(v, name);
+		r = check_own_key(v, name, true);
 	}
 	return r < 0 ? r : 0;
 }

@@ -1,4 +1,4 @@
-FUZZ_TARGETS += tests/fuzz/fuzz_gate_metrics tests/fuzz/fuzz_gate_multipart tests/fuzz/fuzz_gate_problem tests/fuzz/fuzz_gate_request
+FUZZ_TARGETS += tests/fuzz/fuzz_gate_metrics tests/fuzz/fuzz_gate_multipart tests/fuzz/fuzz_gate_problem tests/fuzz/fuzz_gate_request tests/fuzz/fuzz_gate_stan
 tests_fuzz_fuzz_gate_problem_SOURCES = tests/fuzz/fuzz_gate_problem.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_gate_problem_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_fuzz_fuzz_gate_problem_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
@@ -15,3 +15,7 @@ tests_fuzz_fuzz_gate_metrics_SOURCES = tests/fuzz/fuzz_gate_metrics.c $(FUZZ_MAI
 tests_fuzz_fuzz_gate_metrics_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_fuzz_fuzz_gate_metrics_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_gate_metrics_LDADD = $(GATE_LIBS)
+tests_fuzz_fuzz_gate_stan_SOURCES = tests/fuzz/fuzz_gate_stan.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_gate_stan_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(FCGI_CFLAGS)
+tests_fuzz_fuzz_gate_stan_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_gate_stan_LDADD = $(GATE_LIBS)

@@ -54,6 +54,23 @@ def outcome(answers):
     return {error: errors.count(error) for error in errors}
 
 
+def test_a_key_goes_on_from_a_job_that_has_finished(stack, gate):
+    """Where the submission says so; from one that runs it does not."""
+    first = gate.ask(jobs.request(key="goes-on", key_replaces=True))
+    assert first["ok"], first
+    machine.wait_for(lambda: stack.record(first["id"], "result.json"), 20, "it has finished")
+    assert jobs.error(gate.ask(jobs.request(key="goes-on"))) == "EEXIST"
+    answers = race(stack, [jobs.request(key="goes-on", key_replaces=True, script=NEVER) for _ in range(10)])
+    assert [jobs.error(a) for a in answers if not a["ok"]] == ["EEXIST"] * 9
+    [second] = [a["id"] for a in answers if a["ok"]]
+    assert os.readlink(os.path.join(stack.spool, "index/key/test/goes-on")) == second
+    assert jobs.error(gate.ask(jobs.request(key="goes-on", key_replaces=True))) == "EEXIST"
+    assert gate.ask({"op": "forget", "id": first["id"]})["ok"]
+    assert os.readlink(os.path.join(stack.spool, "index/key/test/goes-on")) == second
+    assert gate.ask({"op": "kill", "id": second, "by": "test"})["ok"]
+    assert jobs.error(gate.ask(jobs.request(key="x", key_replaces=7))) == "EINVAL"
+
+
 def test_a_key_is_one_jobs(stack, gate):
     answers = race(stack, [jobs.request(key="run-1") for _ in range(20)])
     assert outcome(answers) == {"": 1, "EEXIST": 19}

@@ -212,6 +212,7 @@ def test_jobs_by_service_and_verdict(make_stack):
     assert value(samples, "spoolgate_queue_wait_seconds_count") == 6 == value(samples, "spoolgate_start_latency_seconds_count")
     assert 0 < value(samples, "spoolgate_start_latency_seconds_sum") < 60
     assert value(samples, "spoolgate_queue_wait_seconds_sum") > 0
+    assert value(samples, "spoolgate_run_seconds_count") == 6
     assert value(samples, "spoolgate_jobs_queued") == value(samples, "spoolgate_jobs_running") == 0
     await_value(stack, 6, "spoolgate_spool_jobs", state="kept")
     assert value(scrape(stack), "spoolgate_spool_results_bytes") > 0

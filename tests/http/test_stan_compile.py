@@ -106,6 +106,20 @@ def test_salt(make_stack, compiler, ground):
     assert client.compile(b"S").json() == {"model_id": "afd8f8aa04834d5ba5ee6529aed8aeb7ced9c811"}
 
 
+def test_salt_of_the_compiler(make_stack, ground):
+    """D22, when asked for: another compiler, other names."""
+    folder = stan.compiler(os.path.join(ground, "stan-salted"))
+    client = stan.Client(make_stack(environment=stan.environment(folder), conf={"stan": {"salt_file": "compiler"}})).ready()
+    first = client.compile(b"OK1").json()["model_id"]
+    assert first != stan.model_id(b"OK1") and client.compile(b"OK1").json()["model_id"] == first
+    with open(os.path.join(folder, "tinystan/make/local"), "a", encoding="ascii") as file:
+        file.write("# changed\n")
+    client.stack.restart("gate")
+    client.ready()
+    second = client.compile(b"OK1")
+    assert second.json()["model_id"] != first and second.headers["X-Spool-Cache"] == "miss"
+
+
 def test_failing(client):
     """stan#21"""
     answer = client.compile(program("fail"))
@@ -428,6 +442,8 @@ def test_events(client):
         assert answer.text.endswith('event: state\ndata: {"state":"running"}\n\nevent: end\ndata: {"ready":true}\n\n'), answer.text
         assert compiled.result().status_code == 200
     assert client.get(f"/events/{model}").text == 'event: end\ndata: {"ready":true}\n\n'
+    status = client.get("/status").json()
+    assert status["ready"] and status["accepting"] and status["slots"] == 2 and status["disk_free"] > 0
     assert client.get("/events/x").json() == {"detail": "Not Found"}
 
 

@@ -350,6 +350,9 @@ test_what_is_not_served_is_never_ignored(void **state)
 	assert_fault(state, COMMAND "volumes =\n", ":3: volumes has no value");
 	assert_fault(state, COMMAND "serial = yes\ncache-key = yes\n", ": serial and cache-key exclude each other");
 	assert_fault(state, COMMAND "durable = no\ncache-key = yes\n", ": durable = no and cache-key exclude each other");
+	assert_fault(state, COMMAND "publish =\n\ta\n\tb\nlive = c\n", ": publish excludes durable = no, cache-key and live");
+	assert_fault(state, COMMAND "publish = a/b\n", ":3: publish: \"a/b\" is no file name");
+	assert_fault(state, COMMAND "service = a b\n", ":3: service: \"a b\" is no name of a service");
 	assert_fault(state, COMMAND "[parameter p]\nsecret = often\n", ":4: secret must be yes or no");
 	assert_fault(state, COMMAND "[parameter p]\nsecret = yes\nenvironment = P\ndefault = x\n", ":6: parameter p: a default is no secret");
 	assert_fault(state, COMMAND "\t{p}\n[parameter p]\nsecret = yes\nenvironment = P\n",
