@@ -6,7 +6,7 @@ LOG_COMPILER = $(TEST_LIMIT)
 # looked at. Left out is what follows processes by pidfd, for Debian 12's valgrind has no pidfd_open(2), and what races a process against
 # us, which valgrind would slow down to nothing. The sanitizers see those.
 VALGRIND_FLAGS = --quiet --error-exitcode=1 --leak-check=full --child-silent-after-fork=yes
-VALGRIND_NOT = -e test_run_races -e test_basic_proc -e test_run_init -e test_run_jail -e test_run_whole
+VALGRIND_NOT = -e test_run_races -e test_run_publish -e test_basic_proc -e test_run_init -e test_run_jail -e test_run_whole
 check-valgrind:
 if SANITIZERS
 	@echo "check-valgrind needs a build without --enable-sanitizers" >&2; exit 1
