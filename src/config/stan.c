@@ -64,10 +64,8 @@ set_text(struct reading *r, char **ret, const char *text)
 static const char *
 setting(struct reading *r, const char *name, const char *key)
 {
-	const char *value = name ? variable(r, name) : NULL;
+	const char *value = variable(r, name);
 
-	if (config_is_set(r->config, "stan", key))
-		r->s->on = true;
 	return value ? value : config_string(r->config, "stan", key);
 }
 
@@ -153,7 +151,6 @@ read_secrets(struct reading *r)
 	const char *passcode = variable(r, "SWS_PASSCODE"), *token = variable(r, "SWS_RESTART_TOKEN");
 	bool by_file = config_is_set(r->config, "stan", "passcode_file");
 
-	r->s->on |= by_file || config_is_set(r->config, "stan", "restart_token_file");
 	if (passcode)
 		set_text(r, &r->s->passcode, passcode);
 	else
@@ -274,10 +271,14 @@ look_at_compiler(struct reading *r)
 int
 stan_load(const struct config *config, bool whole, struct faults *f, struct stan_settings *ret)
 {
+	static const char *const keys[] = { "tinystan", "path", "passcode_file", "restart_token_file", "salt_file", "origins", "job_dir", "cache",
+		"cache_max", "cache_keep", "timeout", "failures_kept", "queued_max", "running_max" };
 	struct reading r = { .config = config, .faults = f, .s = ret };
 	const char *text, *path;
 
 	*ret = (struct stan_settings){ .on = false };
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		ret->on |= config_is_set(config, "stan", keys[i]);
 	/* TINYSTAN_DIR counts alone only, but is one of the service's own in any case. */
 	text = setting(&r, "TINYSTAN_DIR", "tinystan");
 	path = variable(&r, "TINYSTAN");

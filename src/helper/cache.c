@@ -23,6 +23,7 @@
 
 struct place {
 	char *cache, *scratch;
+	char *first;	/* the file that makes a folder an entry: what has it not is somebody else's */
 };
 
 struct entry {
@@ -98,6 +99,7 @@ free_look(struct look **l)
 	for (size_t i = 0; i < (*l)->n_places; i++) {
 		free((*l)->places[i].cache);
 		free((*l)->places[i].scratch);
+		free((*l)->places[i].first);
 	}
 	free((*l)->places);
 	free(*l);
@@ -148,14 +150,15 @@ usec_of(struct timespec t)
 	return t.tv_sec > 0 ? (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000 : 0;
 }
 
-/* Bytes of its files, and when the last of them was read or written. */
-static void
-measure(int cache_fd, struct entry *e)
+/* Bytes of its files, and when the last of them was read or written. false: it is no entry. */
+static bool
+measure(int cache_fd, const char *first, struct entry *e)
 {
 	scoped(close_dir) DIR *dir = NULL;
 	int fd = open_dir_at(cache_fd, e->name);
 	struct dirent *d;
 	struct stat st;
+	bool ours = false;
 
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (fd >= 0 && !dir)
@@ -163,12 +166,14 @@ measure(int cache_fd, struct entry *e)
 	while (dir && (d = readdir(dir)) != NULL) {
 		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 			continue;
+		ours |= strcmp(d->d_name, first) == 0;
 		e->bytes += (uint64_t)st.st_blocks * 512;
 		if (usec_of(st.st_atim) > e->used_usec)
 			e->used_usec = usec_of(st.st_atim);
 		if (usec_of(st.st_mtim) > e->used_usec)
 			e->used_usec = usec_of(st.st_mtim);
 	}
+	return ours;
 }
 
 /* Out of its place first: it is never seen in part. */
@@ -184,9 +189,9 @@ evict(int cache_fd, const struct entry *e)
 }
 
 static void
-look_at_cache(struct look *l, const char *path)
+look_at_cache(struct look *l, const struct place *p)
 {
-	scoped(close_dir) DIR *dir = open_folder(path);
+	scoped(close_dir) DIR *dir = open_folder(p->cache);
 	scoped(free_ptr) struct entry *all = NULL;
 	uint64_t now = clock_wall(), bytes = 0;
 	struct dirent *d;
@@ -210,8 +215,8 @@ look_at_cache(struct look *l, const char *path)
 		}
 		all[n] = (struct entry){ .bytes = 0 };
 		memcpy(all[n].name, d->d_name, strlen(d->d_name) + 1);
-		measure(dirfd(dir), &all[n]);
-		bytes += all[n++].bytes;
+		if (measure(dirfd(dir), p->first, &all[n]))
+			bytes += all[n++].bytes;
 	}
 	if (n > 0)
 		qsort(all, n, sizeof *all, by_use);
@@ -233,7 +238,7 @@ look(struct task *task)
 
 	for (size_t i = 0; i < l->n_places; i++) {
 		sweep_scratch(l, l->places[i].scratch);
-		look_at_cache(l, l->places[i].cache);
+		look_at_cache(l, &l->places[i]);
 	}
 }
 
@@ -280,9 +285,10 @@ add_place(struct look *l, const struct tool *t)
 	if (!grown)
 		return -ENOMEM;
 	l->places = grown;
-	grown[l->n_places] = (struct place){ .cache = strdup(t->cache), .scratch = strdup(t->scratch) };
+	grown[l->n_places] = (struct place){ .cache = strdup(t->cache), .scratch = strdup(t->scratch), .first = strdup(t->publish[0]) };
 	l->n_places++;
-	return grown[l->n_places - 1].cache && grown[l->n_places - 1].scratch ? 0 : -ENOMEM;
+	grown += l->n_places - 1;
+	return grown->cache && grown->scratch && grown->first ? 0 : -ENOMEM;
 }
 
 static void

@@ -103,6 +103,7 @@ def test_settings_in_the_file(plain, compiler):
     assert check(plain, path, conf) == (0, "")
     assert "SWS_PASSCODE is missing" in check(plain, path, {"tinystan": conf["tinystan"]})[1]
     assert "timeout" in check(plain, path, {**conf, "timeout": "0s"})[1]
+    assert "TINYSTAN is missing" in check(plain, path, {"cache_keep": "7d"})[1], "one setting of its own, and each fault is told"
 
 
 def test_nothing_set(plain):
