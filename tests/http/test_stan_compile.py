@@ -144,11 +144,11 @@ def test_failures_are_forgotten(fresh):
 
 def test_too_long(client):
     """stan#22"""
-    begun = time.monotonic()
     words = f"sleep-{time.monotonic_ns()}"
     answer = client.compile(program(f"deaf {words}", "sleep 1000", name=words))
     assert own_message(answer, 400) == TOO_LONG
-    assert time.monotonic() - begun < 3 + 3
+    took = client.stack.record(answer.headers["X-Spool-Job"], "result.json")["wall_usec"]
+    assert 3e6 <= took < 6e6, "the limit, the grace, and what a busy machine adds"
     assert not client.stack.pids("supervisor")
     assert not descendants(f"{client.scratch}/")
     clean(client)
@@ -158,9 +158,9 @@ def test_too_long(client):
 
 def test_stray_child(client):
     """stan#23"""
-    begun = time.monotonic()
     answer = client.compile(program("hold", "deaf"))
-    assert answer.status_code == 200 and time.monotonic() - begun < 2.5, answer.text
+    assert answer.status_code == 200, answer.text
+    assert client.stack.record(answer.headers["X-Spool-Job"], "result.json")["wall_usec"] < 2.5e6, "it waits for no stray child"
     assert not client.stack.pids("supervisor")
 
 
@@ -338,8 +338,9 @@ def test_lost_work_is_swept(fresh):
     machine.wait_for(lambda: not [n for n in os.listdir(client.cache) if n.startswith(".")], 10, "the cache is too")
 
 
-def test_much_output(client):
+def test_much_output(fresh):
     """stan#35"""
+    client = fresh()
     worker_bytes = [machine_bytes(pid) for pid in client.stack.pids("worker")]
     answer = client.compile(program("flood 100000000"))
     words = own_message(answer, 422)
