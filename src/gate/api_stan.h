@@ -9,15 +9,21 @@
 #include "basic/strbuf.h"
 #include "config/stan.h"
 #include "gate/exchange.h"
+#include "proto/plan.h"
 #include "spool/record.h"
 
-enum { STAN_SOURCE_MAX = 10485760 };	/* bytes of a program, inclusive; section 2.3 */
+#define STAN_TEST PUBLISH_KEPT "self-test-"	/* before a compiler's fingerprint: the name of its self-test, which is no model's */
+
+enum {
+	STAN_SOURCE_MAX = 10485760,	/* bytes of a program, inclusive; section 2.3 */
+	STAN_ENTRY_SIZE = sizeof STAN_TEST + SHA1_HEX_SIZE,	/* of a model's or a self-test's name in the cache */
+};
 
 struct stan_state {
 	struct stan_settings settings;
 	char *cache;	/* absolute path of the folder of compiled models */
 	uint64_t failures_usec;	/* how long a failure that is the program's own fault is remembered */
-	char test_id[SHA1_HEX_SIZE];	/* the self-test's entry in the cache: it stands for this very compiler */
+	char test_id[STAN_ENTRY_SIZE];	/* the self-test's entry in the cache: it stands for this very compiler */
 	atomic_bool tested;	/* this process has seen that entry */
 };
 

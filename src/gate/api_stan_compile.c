@@ -36,7 +36,7 @@ static const char test_program[] = "parameters {\n  real x;\n}\nmodel {\n  x ~ n
 
 /* One request for a model. */
 struct compile {
-	char model_id[SHA1_HEX_SIZE];
+	char model_id[STAN_ENTRY_SIZE];
 	char job_id[ID_SIZE];
 	char owner[OWNER_SIZE];
 	enum metrics_compile how;	/* X-Spool-Cache */

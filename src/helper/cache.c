@@ -195,7 +195,7 @@ look_at_cache(struct look *l, const struct place *p)
 	scoped(free_ptr) struct entry *all = NULL;
 	uint64_t now = clock_wall(), bytes = 0;
 	struct dirent *d;
-	size_t n = 0, room = 0, i = 0;
+	size_t n = 0, room = 0, gone = 0;
 
 	while (dir && (d = readdir(dir)) != NULL) {
 		if (strncmp(d->d_name, PUBLISH_NEW, strlen(PUBLISH_NEW)) == 0 || strncmp(d->d_name, PUBLISH_OLD, strlen(PUBLISH_OLD)) == 0) {
@@ -220,15 +220,19 @@ look_at_cache(struct look *l, const struct place *p)
 	}
 	if (n > 0)
 		qsort(all, n, sizeof *all, by_use);
-	for (; i < n && all[i].used_usec + YOUNG_USEC < now; i++) {
-		if (bytes <= l->max_bytes && (l->keep_usec == 0 || all[i].used_usec + l->keep_usec > now))
-			break;
+	for (size_t i = 0; i < n && all[i].used_usec + YOUNG_USEC < now; i++) {
+		bool old = l->keep_usec > 0 && all[i].used_usec + l->keep_usec <= now;
+		bool kept = strncmp(all[i].name, PUBLISH_KEPT, strlen(PUBLISH_KEPT)) == 0;
+
+		if (!old && (kept || bytes <= l->max_bytes))
+			continue;
 		evict(dirfd(dir), &all[i]);
 		bytes -= all[i].bytes;
-		l->evicted++;
+		gone++;
 	}
 	l->bytes += bytes;
-	l->entries += n - i;
+	l->entries += n - gone;
+	l->evicted += gone;
 }
 
 static void

@@ -42,6 +42,8 @@ enum plan_mode {
 /* What lies beside the entries of a cache for a moment begins so and ends with a job's id. */
 #define PUBLISH_NEW ".new-"
 #define PUBLISH_OLD ".old-"
+/* An entry whose name begins so makes no room for others: it goes by its age alone. */
+#define PUBLISH_KEPT "keep-"
 
 enum jail_kind { JAIL_BWRAP, JAIL_NONE };
 

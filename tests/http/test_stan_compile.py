@@ -379,6 +379,9 @@ def test_eviction(fresh):
         old = time.time() - 7200 + 600 * age
         for name in client.entry(model):
             os.utime(os.path.join(client.cache, model, name), (old, old))
+    [test] = [name for name in client.entries() if name.startswith("keep-self-test-")]
+    for name in client.entry(test):
+        os.utime(os.path.join(client.cache, test, name), (time.time() - 9000, time.time() - 9000))
     for name in ("lost+found", "mine"):	# whose place it was before it became a cache
         os.mkdir(os.path.join(client.cache, name))
         with open(os.path.join(client.cache, name, "old"), "wb") as file:
@@ -387,7 +390,7 @@ def test_eviction(fresh):
     client.stack.restart("helper")
     machine.wait_for(lambda: models[0] not in client.entries(), 10, "the oldest goes")
     machine.wait_for(lambda: not [n for n in os.listdir(client.cache) if n.startswith(".")], 10, "it is gone for good")
-    assert {models[3], "lost+found", "mine"} <= client.entries()
+    assert {models[3], test, "lost+found", "mine"} <= client.entries()
     assert client.compile(program("size 300000", name="evict0")).headers["X-Spool-Cache"] == "miss"
 
 
