@@ -81,10 +81,9 @@ begins(const char *line, size_t len, const char *with)
 static bool
 is_noise(const char *line, size_t len)
 {
-	size_t skip = begins(line, len, "make: ") ? 6 : begins(line, len, "make[") ? strcspn(line, "\n ") + 1 : 0;
+	const char *blank = begins(line, len, "make: ") || begins(line, len, "make[") ? memchr(line, ' ', len) : NULL;
+	size_t skip = blank ? (size_t)(blank - line) + 1 : len;
 
-	if (skip == 0 || skip >= len)
-		return false;
 	return begins(line + skip, len - skip, "make ") || begins(line + skip, len - skip, "*** ") ||
 	    begins(line + skip, len - skip, "Entering directory") || begins(line + skip, len - skip, "Leaving directory");
 }

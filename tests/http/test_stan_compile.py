@@ -232,14 +232,21 @@ def test_equal_programs(fresh):
     assert len(workers) == 2 and "worker" in text
 
 
-def test_many_programs(fresh):
+def test_many_programs(fresh, compiler):
     """stan#27: never more at once than there are slots; who finds the queue full is told so, in words."""
     client = fresh(slots=2, conf={"helper": {"queue_max": "3"}})
+    go = os.path.join(compiler, "tinystan/go")
     most, answers = 0, []
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        waiting = [pool.submit(lambda i=i: stan.Client(client.stack).compile(program("sleep 1", name=f"m{i}"))) for i in range(5)]
+        def begin(numbers):
+            return [pool.submit(lambda i=i: stan.Client(client.stack).compile(program("await go", name=f"m{i}"))) for i in numbers]
+        waiting = begin(range(2))
+        machine.wait_for(lambda: client.get("/status").json()["running"] == 2, 20, "all slots are busy")
+        waiting += begin(range(2, 5))
         machine.wait_for(lambda: client.get("/status").json()["queued"] == 3, 20, "the queue is full")
         full = client.compile(program(name="one-too-many"))
+        with open(go, "w", encoding="ascii"):
+            pass
         words = own_message(full, 503)
         assert re.fullmatch(r"Compilation server is busy; try again in \d+ s", words)
         assert full.headers["Retry-After"] == re.search(r"\d+", words).group()
