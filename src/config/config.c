@@ -374,6 +374,15 @@ config_is_set(const struct config *c, const char *section, const char *key)
 	return find(c, section, key, &k)->set;
 }
 
+bool
+config_section_is_set(const struct config *c, const char *section)
+{
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (strcmp(keys[i].section, section) == 0 && c->values[i].set)
+			return true;
+	return false;
+}
+
 static void
 user_number(const struct config *c, const char *key, struct faults *f, unsigned *uid)
 {

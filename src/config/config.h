@@ -34,6 +34,7 @@ uint64_t config_number(const struct config *c, const char *section, const char *
 uint64_t config_service_number(const struct config *c, const char *service, const char *key);
 bool config_bool(const struct config *c, const char *section, const char *key);
 bool config_is_set(const struct config *c, const char *section, const char *key);	/* by the file */
+bool config_section_is_set(const struct config *c, const char *section);	/* the file sets some key of it */
 
 /* The text forms of sizes and times, for tool files too. -EINVAL, -ERANGE. */
 int size_parse(const char *text, uint64_t *ret_bytes);

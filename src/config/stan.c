@@ -31,6 +31,7 @@ struct reading {
 	const struct config *config;
 	struct faults *faults;
 	struct stan_settings *s;
+	bool whole;	/* the helper's, which looks at the compiler and has no use for the secrets */
 	bool out_of_memory;
 };
 
@@ -69,23 +70,22 @@ setting(struct reading *r, const char *name, const char *key)
 	return value ? value : config_string(r->config, "stan", key);
 }
 
-/* A path may be relative in the environment, as it always could. */
+/* A path may be relative in the environment, as it always could. It is a place in the jail too, where no ".." can be made. */
 static void
 set_path(struct reading *r, char **ret, const char *text)
 {
-	scoped(free_ptr) char *folder = NULL, *whole = NULL;
+	scoped(free_ptr) char *folder = NULL, *whole = NULL, *real = NULL;
 
 	if (!text || !*text)
 		return;
-	if (*text == '/') {
-		set_text(r, ret, text);
+	folder = *text == '/' ? strdup("") : getcwd(NULL, 0);
+	if (!folder || asprintf(&whole, "%s%s%s", folder, *text == '/' ? "" : "/", text) < 0) {
+		r->out_of_memory = true;
 		return;
 	}
-	folder = getcwd(NULL, 0);
-	if (!folder || asprintf(&whole, "%s/%s", folder, text) < 0)
-		r->out_of_memory = true;
-	else
-		set_text(r, ret, whole);
+	if (path_has_dot_dot(whole))
+		real = realpath(whole, NULL);	/* what is not there is a fault later */
+	set_text(r, ret, real ? real : whole);
 }
 
 /* A folder that is made where it is missing ends up in a make goal. */
@@ -93,7 +93,7 @@ static void
 set_folder(struct reading *r, char **ret, const char *name, const char *key)
 {
 	set_path(r, ret, setting(r, name, key));
-	if (*ret && (strpbrk(*ret, "$#:%;'\"\\") || strpbrk(*ret, " \t\r\n")))
+	if (*ret && strpbrk(*ret, "$#:%;'\"\\ \t\r\n"))
 		faults_add(r->faults, NULL, 0, "%s: %s must have no blank and none of $ # : %% ; ' \" \\", name, *ret);
 }
 
@@ -109,8 +109,8 @@ set_from_file(struct reading *r, char **ret, const char *key, size_t max, bool m
 	if (!path)
 		return;
 	n = read_file_at(AT_FDCWD, path, max, &text, &len);
-	if (n == -EACCES && !may_be_empty)
-		return;	/* another account's, which will say so */
+	if (n == -EACCES && !may_be_empty && r->whole)
+		return;	/* a secret is the gate's, which reads it and would say so */
 	if (n < 0) {
 		faults_add(r->faults, NULL, 0, "[stan] %s: %s: %s", key, path, strerror(-n));
 		return;
@@ -271,14 +271,10 @@ look_at_compiler(struct reading *r)
 int
 stan_load(const struct config *config, bool whole, struct faults *f, struct stan_settings *ret)
 {
-	static const char *const keys[] = { "tinystan", "path", "passcode_file", "restart_token_file", "salt_file", "origins", "job_dir", "cache",
-		"cache_max", "cache_keep", "timeout", "failures_kept", "queued_max", "running_max" };
-	struct reading r = { .config = config, .faults = f, .s = ret };
+	struct reading r = { .config = config, .faults = f, .s = ret, .whole = whole };
 	const char *text, *path;
 
-	*ret = (struct stan_settings){ .on = false };
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		ret->on |= config_is_set(config, "stan", keys[i]);
+	*ret = (struct stan_settings){ .on = config_section_is_set(config, "stan") };
 	/* TINYSTAN_DIR counts alone only, but is one of the service's own in any case. */
 	text = setting(&r, "TINYSTAN_DIR", "tinystan");
 	path = variable(&r, "TINYSTAN");

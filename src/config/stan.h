@@ -22,7 +22,7 @@ struct stan_settings {
 	char *tinystan;	/* absolute */
 	char *emsdk;	/* NULL: none */
 	char *path;	/* PATH for the compiler */
-	char *passcode;	/* never empty; NULL: the file cannot be read by this account, which then has no use for it */
+	char *passcode;	/* never empty; NULL: there is a fault, or `whole` was asked for and its file is the gate's alone */
 	char *restart_token;	/* NULL: /restart is off */
 	char *job_dir, *cache;	/* absolute; NULL: inside the spool */
 	uint64_t timeout_usec;
@@ -32,7 +32,8 @@ struct stan_settings {
 	char **variables;	/* NULL-terminated NAME=VALUE: of the compiler's environment besides PATH and TINYSTAN */
 };
 
-/* Reads both, and salt and secrets from their files. whole: also looks at TINYSTAN and for the compiler's programs, as the helper must.
+/* Reads both, and salt and secrets from their files. whole: also looks at TINYSTAN and for the compiler's programs, as the helper
+ * must, for which the files of the secrets need not be readable.
  * -ENOMEM; else 0, also with faults; *ret is usable in any case. */
 int stan_load(const struct config *config, bool whole, struct faults *f, struct stan_settings *ret);
 void stan_done(struct stan_settings *s);

@@ -63,8 +63,6 @@ settings_open(const struct config *config, void **ret_state)
 	if (!s)
 		return -ENOMEM;
 	r = stan_load(config, false, &f, &s->settings);
-	if (s->settings.on && !s->settings.passcode && f.n == 0)
-		faults_add(&f, NULL, 0, "[stan] passcode_file cannot be read by this account");
 	for (size_t i = 0; i < f.n; i++)
 		log_error("%s", f.texts[i]);
 	if (r == 0 && f.n > 0)

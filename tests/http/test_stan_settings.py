@@ -106,6 +106,30 @@ def test_settings_in_the_file(plain, compiler):
     assert "TINYSTAN is missing" in check(plain, path, {"cache_keep": "7d"})[1], "one setting of its own, and each fault is told"
 
 
+@pytest.mark.parametrize("key", ("passcode_file", "restart_token_file"))
+def test_a_secret_that_the_gate_cannot_read(plain, compiler, key):
+    """It would be as if there were none; the helper need not read it."""
+    secret = os.path.join(compiler, key)
+    with open(secret, "w", encoding="ascii") as file:
+        file.write("1234\n")
+    os.chmod(secret, 0)
+    path = {"PATH": f"{compiler}/bin:/usr/bin:/bin", "SWS_PASSCODE": "1234"}
+    if key == "passcode_file":
+        del path["SWS_PASSCODE"]
+    conf = {"tinystan": os.path.join(compiler, "tinystan"), key: secret}
+    assert check(plain, path, conf) == (0, "")
+    done = subprocess.run([plain.server.program("libexec/spoolgate/spoolgate.fcgi"), "--config", os.path.join(plain.path, "etc/check.conf"), "--check"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, env=path, **accounts.gate().popen())
+    assert done.returncode == 78 and f"[stan] {key}: {secret}: Permission denied" in done.stderr, done.stderr
+
+
+def test_a_tinystan_by_a_crooked_path(make_stack, compiler):
+    """There is no ".." in the jail."""
+    client = stan.Client(make_stack(environment=stan.environment(compiler, TINYSTAN=f"{compiler}/bin/../tinystan"))).ready()
+    said = client.text(client.compile(program(name="crooked")).headers["X-Spool-Job"], "stdout")
+    assert f"cwd {compiler}/tinystan STANCFLAGS" in said
+
+
 def test_nothing_set(plain):
     """stan#34: everything else starts, and the service says how it is configured."""
     client = stan.Client(plain)
@@ -154,7 +178,8 @@ def test_restart(make_stack, compiler, ground):
     with open(salt, "w", encoding="ascii"):
         pass
     os.chmod(salt, 0o644)
-    client = stan.Client(make_stack(environment=stan.environment(compiler), conf={"stan": {"salt_file": salt}}, slots=2)).ready()
+    # A drain that is shorter than the compile: it is for the end, not for workers that are replaced.
+    client = stan.Client(make_stack(environment=stan.environment(compiler), conf={"stan": {"salt_file": salt}, "gate": {"drain": "1s"}}, slots=2)).ready()
     for token, words in ((None, "Passcode not provided"), ("wrong", "Invalid passcode"), ("1234", "Invalid passcode")):
         answer = restart(client, token)
         assert (answer.status_code, answer.json()) == (401, {"message": words})
