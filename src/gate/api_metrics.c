@@ -234,14 +234,23 @@ add_requests(struct strbuf *s, const struct metrics *m)
 	}
 }
 
+static void
+add_compiles(struct strbuf *s, const struct metrics *m)
+{
+	static const char compiles[] = "spoolgate_stan_compiles_total";
+
+	metrics_family(s, compiles, "counter", "Requests for a compiled Stan model: out of the cache, from a job that was there, with a new one.");
+	for (int i = 0; i < METRICS_COMPILES; i++)
+		metrics_sample(s, compiles, (const char *const[]){ "cache", metrics_compile_names[i], NULL },
+		    metrics_compiles(m, (enum metrics_compile)i));
+}
+
 /* The keeper is our parent, and its children are the workers, former ones that are finishing among them. */
 static void
 add_processes(struct strbuf *s, const struct metrics *m, uint64_t helper_bytes)
 {
 	static const char workers[] = "spoolgate_gate_workers", memory[] = "spoolgate_resident_memory_bytes";
 	static const char replaced[] = "spoolgate_gate_workers_replaced_total";
-	static const char compiles[] = "spoolgate_stan_compiles_total";
-	static const char *const hows[METRICS_COMPILES] = { "hit", "joined", "miss" };
 	scoped(free_ptr) char *text = NULL;
 	uint64_t n = 0, sum = 0, bytes = 0, keeper_bytes = 0;
 	pid_t keeper = getppid();
@@ -265,9 +274,6 @@ add_processes(struct strbuf *s, const struct metrics *m, uint64_t helper_bytes)
 	metrics_sample(s, workers, NULL, n);
 	metrics_family(s, replaced, "counter", "Processes of the gate that died, each of which the keeper replaced.");
 	metrics_sample(s, replaced, NULL, metrics_workers_replaced(m));
-	metrics_family(s, compiles, "counter", "Requests for a compiled Stan model: out of the cache, from a job that was there, with a new one.");
-	for (int i = 0; i < METRICS_COMPILES; i++)
-		metrics_sample(s, compiles, (const char *const[]){ "cache", hows[i], NULL }, metrics_compiles(m, (enum metrics_compile)i));
 	metrics_family(s, memory, "gauge", "Resident memory; pages that the gate's workers share count for each of them.");
 	metrics_sample(s, memory, (const char *const[]){ "process", "keeper", NULL }, keeper_bytes);
 	metrics_sample(s, memory, (const char *const[]){ "process", "workers", NULL }, sum);
@@ -302,6 +308,7 @@ get_metrics(struct exchange *x)
 	metrics_sample(&s, "spoolgate_helper_up", NULL, r >= 0);
 	add_requests(&s, x->gate->metrics);
 	add_processes(&s, x->gate->metrics, helper_bytes);
+	add_compiles(&s, x->gate->metrics);
 	if (r >= 0)
 		metrics_add_helper(&s, stats, x->gate->services, x->gate->n_services);
 	r = strbuf_take(&s, &text, &len);

@@ -36,7 +36,7 @@ bool stan_authorized(struct exchange *x, const char *secret);
 int stan_open_file(const struct stan_state *s, const char *model_id, const char *name);
 bool stan_in_cache(const struct stan_state *s, const char *model_id);
 
-bool stan_is_model_id(const char *text);
+bool stan_is_model_id(const char *text);	/* 40 lower-case hexadecimal digits */
 
 handle_fn stan_post_compile;
 handle_fn stan_get_events;
@@ -57,9 +57,9 @@ void stan_source_add(struct stan_source *s, const void *data, size_t len);
 int stan_source_finish(struct stan_source *s, char ret_id[SHA1_HEX_SIZE]);
 void stan_source_done(struct stan_source *s);
 
-/* What a compiler wrote to its standard error, for people: without the noise of make and the paths of the jail, bytes that are no
- * UTF-8 replaced, at most STAN_TEXT_MAX bytes, of a longer one beginning and end. */
-enum { STAN_TEXT_MAX = 64 * 1024 };
+/* Appends what a compiler wrote to its standard error, for people: without the noise of make and the paths of the jail, bytes that
+ * are no UTF-8 replaced. At most three bytes come of one. */
+enum { STAN_TEXT_MAX = 64 * 1024 };	/* how much of it a client gets to read */
 void stan_clean_text(struct strbuf *ret, const char *text, size_t len);
 
 #endif

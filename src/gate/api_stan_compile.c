@@ -69,8 +69,6 @@ stan_in_cache(const struct stan_state *s, const char *model_id)
 
 /* ---- answers ---- */
 
-static const char *const hows[METRICS_COMPILES] = { "hit", "joined", "miss" };
-
 static int
 answer_model(struct exchange *x, const struct compile *c)
 {
@@ -83,7 +81,7 @@ answer_model(struct exchange *x, const struct compile *c)
 	if (r < 0)
 		return r;
 	response_json(&x->res, 200, obj, 0);
-	response_header(&x->res, "X-Spool-Cache", hows[c->how]);
+	response_header(&x->res, "X-Spool-Cache", metrics_compile_names[c->how]);
 	return HANDLED;
 }
 

@@ -242,6 +242,8 @@ metrics_request(struct metrics *m, const struct service *service, const struct r
 	add(&c->sum_usec, usec);
 }
 
+const char *const metrics_compile_names[METRICS_COMPILES] = { "hit", "joined", "miss" };
+
 void
 metrics_compile(struct metrics *m, enum metrics_compile how)
 {

@@ -38,6 +38,7 @@ void metrics_request(struct metrics *m, const struct service *service, const str
 void metrics_worker_replaced(struct metrics *m);
 /* A request for a compile: its model lay in the cache, or its job was there already, or it made that. */
 enum metrics_compile { COMPILE_HIT, COMPILE_JOINED, COMPILE_MISS, METRICS_COMPILES };
+extern const char *const metrics_compile_names[METRICS_COMPILES];	/* also what the client reads in X-Spool-Cache */
 void metrics_compile(struct metrics *m, enum metrics_compile how);
 uint64_t metrics_compiles(const struct metrics *m, enum metrics_compile how);
 
