@@ -45,7 +45,7 @@ must(int ok)
 }
 
 static void
-digits_of(const unsigned char *digest, size_t len, char *ret_hex)
+to_hex(const unsigned char *digest, size_t len, char *ret_hex)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -54,12 +54,6 @@ digits_of(const unsigned char *digest, size_t len, char *ret_hex)
 		ret_hex[2 * i + 1] = digits[digest[i] & 15];
 	}
 	ret_hex[2 * len] = '\0';
-}
-
-static void
-to_hex(const unsigned char digest[SHA256_LEN], char ret_hex[SHA256_HEX_SIZE])
-{
-	digits_of(digest, SHA256_LEN, ret_hex);
 }
 
 struct sha1 {
@@ -95,7 +89,7 @@ sha1_finish(struct sha1 *h, char ret_hex[SHA1_HEX_SIZE])
 	unsigned char digest[SHA_DIGEST_LENGTH];
 
 	must(SHA1_Final(digest, &h->ctx));
-	digits_of(digest, sizeof digest, ret_hex);
+	to_hex(digest, sizeof digest, ret_hex);
 }
 
 void
@@ -111,7 +105,7 @@ sha256_finish(struct sha256 *h, char ret_hex[SHA256_HEX_SIZE])
 
 	must(SHA256_Final(digest, &h->ctx));
 	must(SHA256_Init(&h->ctx));
-	to_hex(digest, ret_hex);
+	to_hex(digest, sizeof digest, ret_hex);
 }
 
 void
@@ -123,7 +117,7 @@ sha256_hex(const void *data, size_t len, char ret_hex[SHA256_HEX_SIZE])
 	must(SHA256_Init(&ctx));
 	must(SHA256_Update(&ctx, data, len));
 	must(SHA256_Final(digest, &ctx));
-	to_hex(digest, ret_hex);
+	to_hex(digest, sizeof digest, ret_hex);
 }
 
 int64_t

@@ -175,7 +175,7 @@ tools_free(struct tools *t)
 }
 
 struct tool *
-tools_get(struct tools *t, const char *name)
+tools_get(const struct tools *t, const char *name)
 {
 	for (size_t i = 0; i < t->n; i++)
 		if (strcmp(t->all[i]->name, name) == 0)
@@ -186,10 +186,7 @@ tools_get(struct tools *t, const char *name)
 const struct tool *
 tools_find(const struct tools *t, const char *name)
 {
-	for (size_t i = 0; i < t->n; i++)
-		if (strcmp(t->all[i]->name, name) == 0)
-			return t->all[i];
-	return NULL;
+	return tools_get(t, name);
 }
 
 int

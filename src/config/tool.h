@@ -142,7 +142,7 @@ bool tools_have_transient(const struct tools *t);	/* one says durable = no */
 /* Where tools that publish have their folders unless somebody said so: <spool>/cache/<tool> and <spool>/scratch/<tool>. -ENOMEM. */
 int tools_place(struct tools *t, const char *spool_path);
 /* For who adds to a tool what only the configuration knows. NULL: unknown. */
-struct tool *tools_get(struct tools *t, const char *name);
+struct tool *tools_get(const struct tools *t, const char *name);
 /* Adds a copy to a list that NULL ends. -E2BIG: it has 256 items; -ENOMEM. */
 int tool_list_add(char ***list, const char *text);
 uint64_t tools_shortest_keep(const struct tools *t);	/* 0: none of them forgets by age */

@@ -1,6 +1,7 @@
 /* cache.h - the folders of tools that publish: their caches (run/publish.h) and where they work.
  * Caches are bounded by age and bytes ([stan] cache_keep, cache_max): who was read longest ago goes first, by the access time of the
- * entry's first file, which most file systems note once a day. What jobs left that have ended goes too. */
+ * entry's files, which most file systems note once a day. An entry whose name begins with PUBLISH_KEPT (proto/plan.h) goes by age alone,
+ * and a folder without the tool's first file is none. What jobs left that have ended goes too. */
 #ifndef SPOOLGATE_HELPER_CACHE_H
 #define SPOOLGATE_HELPER_CACHE_H
 
