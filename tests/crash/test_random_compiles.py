@@ -9,27 +9,19 @@ import pytest
 import requests
 
 from lib import machine, stan
-from test_random_kills import kill_at_random
+from test_random_kills import Load, finish, kill_at_random
 
 SECONDS = 20
 FILES = {"main.js", "main.wasm"}
 
 
-class Reader(threading.Thread):
+class Reader(Load):
     """Compiles programs that others compile too, and loads each at once."""
 
     def __init__(self, stack, dice):
-        super().__init__(daemon=True)
-        self.client, self.dice, self.over = stan.Client(stack), dice, threading.Event()
-        self.told, self.wrong, self.error = set(), [], None
-
-    def run(self):
-        try:
-            while not self.over.is_set():
-                self.one()
-                self.over.wait(0.02)
-        except BaseException as error:	# noqa: BLE001 - shown by the test
-            self.error = error
+        super().__init__(stack)
+        self.client, self.dice = stan.Client(stack), dice
+        self.told, self.wrong = set(), []
 
     def ask(self, call):
         """The answer, or None where nobody gave one or it is one to try again after."""
@@ -75,13 +67,7 @@ def test_random_kills_of_compiles(make_stack, ground):
     for thread in (watcher, *readers):
         thread.start()
     kills = kill_at_random(stack, dice, SECONDS)
-    for reader in readers:
-        reader.over.set()
-    for reader in readers:
-        reader.join(60)
-        assert not reader.is_alive()
-        if reader.error:
-            raise reader.error
+    finish(readers)
     machine.wait_for(lambda: client.get("/status").json()["queued"] + client.get("/status").json()["running"] == 0, 60, "all compiles end", pause=0.2)
     over.set()
     watcher.join(10)

@@ -81,6 +81,16 @@ class HelperLoad(Load):
             assert answer["errno"] in (11, 108, 110), answer	# EAGAIN, ESHUTDOWN, ETIMEDOUT
 
 
+def finish(loads):
+    for load in loads:
+        load.over.set()
+    for load in loads:
+        load.join(60)
+        assert not load.is_alive()
+        if load.error:
+            raise load.error
+
+
 def kill_at_random(stack, dice, seconds):
     """Kills one process after the other, starting again what does not start by itself."""
     kills = collections.Counter()
@@ -109,13 +119,7 @@ def test_random_kills(make_stack, journal_disk, ground):
         for load in loads:
             load.start()
         kills = kill_at_random(stack, dice, SECONDS)
-        for load in loads:
-            load.over.set()
-        for load in loads:
-            load.join(60)
-            assert not load.is_alive()
-            if load.error:
-                raise load.error
+        finish(loads)
         check(stack, witness, loads, kills)
     finally:
         witness.close()
