@@ -11,6 +11,7 @@ import warnings
 import pytest
 
 from lib import machine, web
+from stack import server
 
 B4 = {"monomers": [["a", "b", ">mon1"], ["a*", "b*", ">mon2"], ["a", ">mon3"], ["b", ">mon4"]], "gen": 2}
 
@@ -230,3 +231,25 @@ def test_the_configuration_is_valid_as_an_installation_has_it(tmp_path):
     for path in folder.iterdir():
         text = path.read_text()
         assert not re.search(r"@[a-z_]+@", text.replace("@nginx@", "")), path
+    # Where they will lie stands in them; for the test they lie here. So do sockets in place of ports, without certificates.
+    for path in folder.iterdir():
+        path.write_text(re.sub(r"/\S+/spoolgate/nginx/", f"{folder}/", path.read_text()))
+    numbers = iter(range(100))
+    site = re.sub(r"^\s*listen .*;$", lambda _: f"listen unix:{tmp_path}/{next(numbers)};", (folder / "site.conf.example").read_text(),
+                  flags=re.M)
+    site = re.sub(r"^\s*ssl_.*$", "", site, flags=re.M)
+    temps = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
+    (tmp_path / "nginx.conf").write_text(f"""load_module {server.BROTLI};
+pid {tmp_path}/pid;
+events {{}}
+http {{
+{temps}
+include {folder}/http.conf;
+{site}
+server {{ listen unix:{tmp_path}/stan; include {folder}/server.conf; include {folder}/stan-root.conf; }}
+}}
+""")
+    done = subprocess.run(["nginx", "-t", "-p", str(tmp_path), "-e", str(tmp_path / "log"), "-c", str(tmp_path / "nginx.conf")],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr, done.stderr
