@@ -200,14 +200,23 @@ def test_too_much_memory(fresh, compiler, ground):
     assert client.compile(program("memory")).headers["X-Spool-Job"] != answer.headers["X-Spool-Job"]
 
 
-def test_environment(fresh):
-    """stan#32"""
-    client = fresh({"EM_FROZEN_CACHE": "1", "LC_ALL": "C", "SOMETHING_ELSE": "unseen", "SWS_PASSCODE": "pass-of-this-test",
+def test_environment(fresh, compiler, ground):
+    """stan#32; and TINYSTAN, EMSDK and a folder of PATH are there, read-only, each at its own path."""
+    emsdk = os.path.join(ground, "stan-emsdk")
+    os.mkdir(emsdk)
+    os.chmod(emsdk, 0o777)	# it is the jail that forbids to write there
+    with open(os.path.join(emsdk, "file-of-emsdk"), "w", encoding="ascii"):
+        pass
+    client = fresh({"EMSDK": emsdk, "EM_FROZEN_CACHE": "1", "LC_ALL": "C", "SOMETHING_ELSE": "unseen", "SWS_PASSCODE": "pass-of-this-test",
                     "SWS_RESTART_TOKEN": "token-of-this-test"})
     said = client.text(client.compile(program("environment"), passcode="pass-of-this-test").headers["X-Spool-Job"], "stdout")
     assert "of-this-test" not in said and "unseen" not in said
+    assert "\nfile-of-emsdk\n" in said
+    for folder in (f"{compiler}/tinystan", emsdk, f"{compiler}/bin"):
+        assert re.search(rf"touch: .*{re.escape(folder)}/new.*: (Read-only file system|Permission denied)", said), said
+    assert not os.path.exists(os.path.join(emsdk, "new"))
     names = set(re.findall(r"^([A-Za-z_]+)=", said, re.M))
-    assert names <= {"PATH", "HOME", "LANG", "PWD", "TINYSTAN", "EM_FROZEN_CACHE", "LC_ALL", "EMSCRIPTEN", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
+    assert names <= {"PATH", "HOME", "LANG", "PWD", "TINYSTAN", "EMSDK", "EM_FROZEN_CACHE", "LC_ALL", "EMSCRIPTEN", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
                      "MAKEOVERRIDES", "MAKE_TERMERR", "MAKE_TERMOUT", "STANCFLAGS", "OLDPWD", "SHLVL", "_"}, names
     # Of ls in the jail: its three, and the folder that it reads.
     fds = re.findall(r" (\d+) -> (\S+)", said)
@@ -399,6 +408,21 @@ def test_eviction(fresh):
     machine.wait_for(lambda: not [n for n in os.listdir(client.cache) if n.startswith(".")], 10, "it is gone for good")
     assert {models[3], test, "lost+found", "mine"} <= client.entries()
     assert client.compile(program("size 300000", name="evict0")).headers["X-Spool-Cache"] == "miss"
+
+
+def test_age(fresh):
+    """Section 6: nobody's for longest; the self-test of a compiler that is no more goes this way too."""
+    client = fresh(conf={"stan": {"cache_keep": "1h"}})
+    old, young = (client.compile(program(name=name)).json()["model_id"] for name in ("old", "young"))
+    for entry in [name for name in client.entries() if name != young]:
+        for name in client.entry(entry):
+            os.utime(os.path.join(client.cache, entry, name), (time.time() - 7200, time.time() - 7200))
+    client.stack.stop("gate")	# its workers look at the self-test
+    client.stack.restart("helper")
+    machine.wait_for(lambda: client.entries() == {young}, 10, "what is old goes")
+    client.stack.start("gate")
+    client.ready()
+    assert client.compile(program(name="old")).json()["model_id"] == old
 
 
 def test_own_folders(make_stack, compiler, ground):
