@@ -186,7 +186,10 @@ print("up", flush=True)
 REMOVE = """#!/bin/sh
 # Fails as often as the file `fail` has lines; notes each try.
 echo "$1" >>"$CONTAINERS/tries"
+echo $$ >>"$CONTAINERS/pids"
 sleep 600 &
+echo $! >>"$CONTAINERS/pids"
+[ ! -e "$CONTAINERS/hold" ] || wait
 if [ -s "$CONTAINERS/fail" ]; then sed -i 1d "$CONTAINERS/fail"; exit 3; fi
 rm "$CONTAINERS/$1"
 """
@@ -283,3 +286,24 @@ def test_after_goes_on_without_its_helper_and_without_its_supervisor(containers)
     stack.start("helper")
     assert containers.ended(job, "failed")["exit_code"] == 5
     assert containers.tries(job) == 3
+
+
+def test_nothing_of_after_outlives_its_supervisor(containers):
+    """Shot in the middle of a try: what that has started ends before there is another."""
+    hold, pids = (os.path.join(containers.path, name) for name in ("hold", "pids"))
+    for name in (hold, pids):	# of this test alone
+        open(name, "w", encoding="ascii").close()
+        os.chmod(name, 0o666)
+    job = containers.up("sys.exit(5)")
+
+    def two():
+        with open(pids, encoding="ascii") as file:
+            return len(file.read().split()) == 2
+    machine.wait_for(two, 30, "it is tried")
+    with open(pids, encoding="ascii") as file:
+        first = [int(pid) for pid in file.read().split()]
+    os.unlink(hold)
+    os.kill(containers.client.stack.record(job, "run.json")["pid"], signal.SIGKILL)
+    machine.wait_for(lambda: not any(procs.start_ticks(pid) for pid in first), 10, "what it has started ends")
+    assert containers.ended(job, "failed")["exit_code"] == 5
+    assert containers.tries(job) == 2
