@@ -304,17 +304,17 @@ class Server:
 
     def supervisors(self):
         """Pids of the supervisors of this spool's jobs, whoever their parent is by now."""
-        program, found = self.program("libexec/spoolgate/spoolgate-run"), []
+        program, found = self.program("libexec/spoolgate/spoolgate-run"), {}
         spools = tuple(os.path.realpath(spool) + "/" for spool in (self.spool, self.in_memory("transient")))
         for pid in procs.all_pids():
             try:
                 exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
                 if exe == program and os.readlink(f"/proc/{pid}/fd/3").startswith(spools):
-                    found.append(pid)
+                    found[pid] = procs.parent(pid)
             except OSError:
                 continue
         # A child that becomes bubblewrap in a moment looks like its supervisor.
-        return [pid for pid in found if procs.parent(pid) not in found]
+        return [pid for pid, parent in found.items() if parent not in found]
 
     def stop(self, part):
         """Ends a part in its own gentle way, by force where it does not end."""
